@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every key that colinux.toml may have: the reference to look at, and the data that it is checked by."""
+
+from __future__ import annotations
+
+from pipeline.declaration.model import CHECKS, DEBIAN_ARCH, SCENARIOS, Qemu
+from pipeline.declaration.schema import (
+    Choice,
+    Either,
+    Flag,
+    Key,
+    List,
+    Named,
+    Number,
+    Reference,
+    Table,
+    Text,
+    Type,
+    Variant,
+)
+
+MAX_MEMORY_MIB = 64 << 10
+DAY = 24 * 3600
+
+# A name becomes a task's and a folder's.
+NAME = Text(
+    "letters, digits and . _ + - only, beginning with a letter or digit", r"[A-Za-z0-9][A-Za-z0-9._+-]*"
+)
+PACKAGE = Text("the name of a Debian package", r"[a-z0-9][a-z0-9+.-]+")
+URL = Text("a URL", r"(https?|ftp|git|ssh|file)://\S+")
+SHA1 = Text("a full id of 40 hexadecimal digits (a branch or an abbreviation can move)", r"[0-9a-f]{40}")
+LINE = Text("a string of one line", r"[^\x00-\x1f\x7f]*")
+WORDS = Text("a string of one line that is not empty", r"[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*")
+RELATIVE = Text('a path inside the checkout, without ".."', r"(?!/)(?!(.*/)?\.\.(/|$))[^\x00]+")
+MEMORY = Number(16, MAX_MEMORY_MIB, "MiB")
+ARCH = Choice("architecture", frozenset(DEBIAN_ARCH))
+DEBIAN_ARCHES = Choice("Debian architecture", frozenset({"all", *DEBIAN_ARCH.values()}))
+
+PROJECT = Table(
+    {
+        "name": Key(NAME, required=True),
+        "version": Key(Text("a version like 0.8.0", r"\d+(\.\d+)*[A-Za-z0-9.+~-]*"), required=True),
+        "default": Key(Reference("machine"), required=True),  # what ./doit boots
+        "epoch": Key(Number(0, 2**33, "seconds since 1970"), default=0),  # the time that built files carry
+    }
+)
+
+SIGNATURE = Table(
+    {
+        "url": Key(URL, required=True),
+        "fingerprint": Key(
+            Text(
+                "a full OpenPGP fingerprint, 40 or 64 hexadecimal digits",
+                r"([0-9A-Fa-f]{40}){1}|[0-9A-Fa-f]{64}",
+            ),
+            required=True,
+        ),
+        "keyring": Key(RELATIVE),
+        "of": Key(Choice("part that is signed", frozenset({"file", "content"})), default="file"),
+    }
+)
+
+SOURCE = Variant(
+    "kind",
+    {
+        "tarball": Table(
+            {
+                "urls": Key(List(URL, least=1), required=True),  # tried in this order
+                "signature": Key(SIGNATURE),
+                "strip": Key(Number(0, 9, "leading folders to drop"), default=1),
+            }
+        ),
+        "git": Table(
+            {
+                "urls": Key(List(URL, least=1), required=True),
+                "commit": Key(SHA1, required=True),
+                "tree": Key(SHA1, required=True),
+                "ref": Key(LINE),  # only a hint where the commit is found
+            }
+        ),
+        "debian": Table(
+            {
+                "package": Key(PACKAGE, required=True),
+                "arch": Key(DEBIAN_ARCHES, default="all"),
+                "suite": Key(NAME),
+                "member": Key(RELATIVE),  # one file out of the package
+            }
+        ),
+    },
+)
+
+KERNEL = Table(
+    {
+        "series": Key(Text("a kernel series like 6.1", r"\d+\.\d+(\.\d+)*"), required=True),
+        "arch": Key(ARCH, required=True),
+        "sources": Key(List(Reference("source"), least=1), required=True),  # tried in this order
+        "patches": Key(RELATIVE, required=True),  # a folder of patches/
+        "overlay": Key(List(RELATIVE), default=[]),  # folders of patches/ laid over the tree
+        "base": Key(
+            Choice("base configuration", frozenset({"tinyconfig", "allnoconfig", "defconfig"})),
+            default="tinyconfig",
+        ),
+        "fragments": Key(List(RELATIVE), default=[]),  # <patches>/config/NAME.config, or a path with a slash
+        "options": Key(
+            Named(
+                Text("y, n, m, a number or a text"),
+                Text("an option without CONFIG_", r"(?!CONFIG_)[A-Z0-9][A-Za-z0-9_]*"),
+            ),
+            default={},
+        ),
+        "compiler": Key(Reference("compiler"), required=True),  # one of toolchain/compilers.toml
+    }
+)
+
+QEMU_KEYS = {
+    "cpu": Key(Text("a CPU model of QEMU, perhaps with features: max,la57=off", r"[A-Za-z0-9_.,=+-]+")),
+    "smp": Key(Number(1, 64, "CPUs")),
+    "memory_mib": Key(Number(128, MAX_MEMORY_MIB, "MiB")),
+    "kernel_args": Key(LINE),
+}
+
+HOST = Table(
+    {
+        "os": Key(Choice("operating system", frozenset({"linux"})), required=True),
+        "arch": Key(ARCH, required=True),
+        "image": Key(PACKAGE, required=True),
+        "headers": Key(PACKAGE, required=True),
+        "modules": Key(List(Text("the name of a kernel module", r"[a-z0-9_-]+")), default=[]),
+        "qemu": Key(Table(QEMU_KEYS), default={}),
+    }
+)
+# What QEMU shows to a host that says nothing else.
+QEMU_DEFAULTS = Qemu(cpu="max,la57=off", smp=2, memory_mib=1024)
+
+FILE = Either(
+    Text("the file's text"),
+    Table(
+        {
+            "content": Key(Text("the file's text")),
+            "source": Key(RELATIVE),
+            "mode": Key(Number(0, 0o7777, "permission bits, e.g. 0o755"), default=0o644),
+        },
+        exclusive=("content", "source"),
+    ),
+)
+FILES = Named(FILE, Text('an absolute path without ".."', r"(?!(.*/)?\.\.(/|$))/[^\x00]*[^/\x00]"))
+HOSTNAME = Text("a host name", r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+ROOTFS_COMMON = {
+    "arch": Key(ARCH, required=True),
+    "packages": Key(List(PACKAGE, least=1), required=True),
+    "suite": Key(NAME),  # the Debian release; without it whatever this machine's apt offers
+    "sources": Key(List(Reference("source")), default=[]),
+    "files": Key(FILES, default={}),
+    "hostname": Key(HOSTNAME, default="colinux"),
+}
+ROOTFS_SIZE = {"size_mib": Key(Number(4, 1 << 20, "MiB"), required=True)}
+
+ROOTFS = Variant(
+    "kind",
+    {
+        "initramfs": Table(ROOTFS_COMMON),
+        "ext4": Table({**ROOTFS_COMMON, **ROOTFS_SIZE}),
+        # A whole system: the packages with all that they depend on, so it has to say of which release.
+        "debian": Table({**ROOTFS_COMMON, **ROOTFS_SIZE, "suite": Key(NAME, required=True)}),
+    },
+)
+
+DISK = Table(
+    {
+        "rootfs": Key(Reference("rootfs")),
+        "size_mib": Key(Number(1, 1 << 20, "MiB")),  # an empty disk
+        "readonly": Key(Flag(), default=False),
+    },
+    exclusive=("rootfs", "size_mib"),
+)
+
+SECONDS = Number(1, DAY, "seconds")
+
+MACHINE = Table(
+    {
+        "extends": Key(Reference("machine")),  # take every key from there that is not given here
+        "template": Key(Flag(), default=False),  # only there to be extended: is not a machine itself
+        "title": Key(WORDS, required=True),
+        "kernel": Key(Reference("kernel"), required=True),
+        "host": Key(Reference("host"), required=True),
+        "initramfs": Key(Reference("rootfs")),
+        "disks": Key(List(DISK), default=[]),
+        "memory_mib": Key(MEMORY, default=128),  # of the guest
+        "cmdline": Key(LINE, default=""),  # added to the guest's kernel command line
+        "guests": Key(Number(1, 8, "guests at once"), default=1),
+        "scenario": Key(Choice("scenario", SCENARIOS), default="basic"),
+        "checks": Key(List(Choice("check", CHECKS)), default=[]),
+        "driver_args": Key(
+            List(Text("a parameter of the driver like scatter=1", r"[a-z_]+=\S+")), default=[]
+        ),
+        "timeouts": Key(
+            Table(
+                {
+                    "boot": Key(SECONDS, default=300),
+                    "check": Key(SECONDS, default=120),
+                    "total": Key(SECONDS, default=900),
+                }
+            ),
+            default={},
+        ),
+        "qemu": Key(Table(QEMU_KEYS), default={}),
+    },
+    extends=True,
+)
+
+RELEASE = Table(
+    {
+        "name": Key(NAME),
+        "machines": Key(List(Reference("machine")), default=[]),
+    }
+)
+
+
+def _named(item: Type, *, required: bool = False) -> Key:
+    return Key(Named(item, NAME), required=required)
+
+
+COLINUX_TOML = Table(
+    {
+        "project": Key(PROJECT, required=True),
+        "source": _named(SOURCE, required=True),
+        "kernel": _named(KERNEL, required=True),
+        "host": _named(HOST, required=True),
+        "rootfs": _named(ROOTFS),
+        "machine": _named(MACHINE, required=True),
+        "release": Key(RELEASE),
+    }
+)

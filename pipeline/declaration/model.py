@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What colinux.toml declares, as plain frozen values; `pipeline.declaration.load` makes them.
+
+Everything here is checked: references lead somewhere, numbers are in their
+bounds, inherited keys (`extends`) and defaults are filled in. Architectures
+are named as Linux names them ("x86_64", "i386"); `debian_arch` translates.
+Mappings are ordinary dicts in the order of the file: treat them as read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEBIAN_ARCH: Mapping[str, str] = {"x86_64": "amd64", "i386": "i386"}
+
+# Which guest architectures a host's CPU mode can run beside (DESIGN.md, section 5).
+GUESTS_OF_HOST: Mapping[str, frozenset[str]] = {
+    "x86_64": frozenset({"x86_64"}),
+    "i386": frozenset({"i386"}),
+}
+
+# What the launcher can do with a machine, and what it can check on one. The
+# launcher implements these names; a test of its own holds both lists together.
+SCENARIOS = frozenset({"basic", "stress", "two-guests", "panic", "kill", "nmi", "mce", "busy", "debian"})
+CHECKS = frozenset(
+    {
+        # in the guest
+        "uname",
+        "memory",
+        "disk",
+        "timers",
+        "fpu",
+        "forks",
+        "systemd",
+        "apt",
+        "poweroff",
+        # on the host, afterwards
+        "host-clean",
+        "host-leak",
+        "second-guest",
+        "two-guests",
+        "unload",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """`default` is the machine that ./doit boots; `epoch` the time (Unix) that built files carry."""
+
+    name: str
+    version: str
+    default: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Signature:
+    """An OpenPGP signature: where it is, and the fingerprint (40 or 64 hex digits) of who must have made it.
+
+    `of` is what was signed: the "file" as downloaded, or its decompressed "content" (kernel.org's way).
+    `keyring` is a file of the checkout with that key.
+    """
+
+    url: str
+    fingerprint: str
+    keyring: str | None
+    of: str
+
+
+@dataclass(frozen=True)
+class TarballSource:
+    """A tarball from the first of `urls` that works; `strip` leading path components are dropped."""
+
+    name: str
+    urls: tuple[str, ...]
+    signature: Signature | None = None
+    strip: int = 1
+
+
+@dataclass(frozen=True)
+class GitSource:
+    """A commit: `commit` and `tree` are full ids, `ref` a hint where the commit can be found."""
+
+    name: str
+    urls: tuple[str, ...]
+    commit: str
+    tree: str
+    ref: str | None = None
+
+
+@dataclass(frozen=True)
+class DebianSource:
+    """A Debian package, or one file out of it (`member`); `arch` is Debian's name or "all"."""
+
+    name: str
+    package: str
+    arch: str
+    suite: str | None = None
+    member: str | None = None
+
+
+Source = TarballSource | GitSource | DebianSource
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A guest kernel.
+
+    `sources` are tried in their order. `patches` and `overlay` are folders of
+    patches/; `fragments` are files <patches>/config/<name>.config or, with a
+    slash, paths in the checkout; `options` are single ones on top: {"DEBUG_FS": "y"};
+    `compiler` is one of toolchain/compilers.toml.
+    """
+
+    name: str
+    series: str
+    arch: str
+    sources: tuple[str, ...]
+    patches: str
+    overlay: tuple[str, ...]
+    base: str
+    fragments: tuple[str, ...]
+    options: dict[str, str]
+    compiler: str
+
+    def fragment_path(self, fragment: str, root: Path) -> Path:
+        """Where a fragment of this kernel lies in the checkout `root`."""
+        if "/" in fragment:
+            return root / fragment
+        return root / "patches" / self.patches / "config" / f"{fragment}.config"
+
+
+@dataclass(frozen=True)
+class Qemu:
+    """The computer that QEMU shows to a test host; memory in MiB, arguments for the host's kernel."""
+
+    cpu: str
+    smp: int
+    memory_mib: int
+    kernel_args: str = ""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A test host: Debian (meta)packages of its kernel and headers, the kernel modules it loads."""
+
+    name: str
+    os: str
+    arch: str
+    image: str
+    headers: str
+    modules: tuple[str, ...]
+    qemu: Qemu
+
+    @property
+    def debian_arch(self) -> str:
+        return DEBIAN_ARCH[self.arch]
+
+    @property
+    def osarch(self) -> str:
+        """For Paths.daemon: "linux-x86_64"."""
+        return f"{self.os}-{self.arch}"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a root filesystem: its text, or the file of the checkout that it is a copy of."""
+
+    content: str | None
+    source: str | None
+    mode: int
+
+
+@dataclass(frozen=True)
+class Rootfs:
+    """A root filesystem: of kind "initramfs", "ext4" (both a busybox) or "debian" (a whole system).
+
+    `size_mib` is 0 for an initramfs; `suite` None for whatever release this machine's apt offers.
+    """
+
+    name: str
+    kind: str
+    arch: str
+    size_mib: int = 0
+    sources: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    files: dict[str, File] = field(default_factory=dict)
+    suite: str | None = None
+    hostname: str = "colinux"
+
+    @property
+    def debian_arch(self) -> str:
+        return DEBIAN_ARCH[self.arch]
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A block device: an image (`rootfs`), or an empty one of `size_mib` (else 0). Not both."""
+
+    rootfs: str | None = None
+    size_mib: int = 0
+    readonly: bool = False
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds: `boot` from QEMU's start to the guest's agent, `check` for each check, `total` for all."""
+
+    boot: int
+    check: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Something to boot. `qemu` is the host's, with the machine's own values over it."""
+
+    name: str
+    title: str
+    kernel: str
+    host: str
+    initramfs: str | None
+    disks: tuple[Disk, ...]
+    memory_mib: int
+    cmdline: str
+    guests: int
+    scenario: str
+    checks: tuple[str, ...]
+    driver_args: tuple[str, ...]
+    timeouts: Timeouts
+    qemu: Qemu
+
+
+@dataclass(frozen=True)
+class Release:
+    """What `./doit release` packs; with no machine named, the default one."""
+
+    name: str
+    machines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """All of a colinux.toml; `path` is the file. Every mapping is by name, in the file's order."""
+
+    path: Path
+    project: Project
+    sources: dict[str, Source]
+    kernels: dict[str, Kernel]
+    hosts: dict[str, Host]
+    rootfs: dict[str, Rootfs]
+    machines: dict[str, Machine]
+    release: Release
+
+    @property
+    def root(self) -> Path:
+        """The checkout."""
+        return self.path.parent
