@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of the cooperative platform share among themselves. */
+#ifndef _ARCH_X86_COLINUX_H
+#define _ARCH_X86_COLINUX_H
+
+#include <linux/compiler.h>
+#include <linux/irqflags.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#include <asm/colinux/colinux_abi.h>
+#include <asm/colinux/co_state.h>
+#include <asm/colinux/guest.h>
+#include <asm/fixmap.h>
+#include <asm/pgtable.h>
+
+struct timespec64;
+
+/* The shared area, at one address in every address space: colinux_abi.h. */
+#define CO_AREA_VA	__fix_to_virt(FIX_CO_AREA)
+#define CO_PAGE_VA(n)	(CO_AREA_VA + (n) * CO_PAGE_SIZE)
+
+/*
+ * Which entry of level1_fixmap_pgt maps page 0 of the area: head_64.S lets that
+ * table fill the last FIXMAP_PMD_NUM entries of level2_fixmap_pgt up to
+ * FIXMAP_PMD_TOP, in the second gigabyte above __START_KERNEL_map.
+ */
+#define CO_FIXMAP_BASE	(__START_KERNEL_map + PUD_SIZE + \
+			 (FIXMAP_PMD_TOP + 1 - FIXMAP_PMD_NUM) * PMD_SIZE)
+#define CO_FIXMAP_SLOT	((CO_AREA_VA - CO_FIXMAP_BASE) >> PAGE_SHIFT)
+
+#define co_state	((struct co_state *)CO_PAGE_VA(CO_AREA_STATE))
+#define co_comm		((struct co_comm *)CO_PAGE_VA(CO_AREA_COMM))
+#define co_vdevs	((struct co_vdev *)CO_PAGE_VA(CO_AREA_DEVICES))
+
+/* ---- switch.c: leaving for the host ---- */
+
+/* Leave with @reason; back when the host resumes us. Interrupts must be off. */
+void co_switch(u32 reason);
+
+/* The same from any context, for reasons that need no argument. */
+void co_call(u32 reason);
+
+/* Put a text, cut to CO_TEXT_SIZE, where the host looks for it. Interrupts off. */
+void co_set_text(const char *text, size_t len);
+
+/*
+ * Leave for good: no host resumes a guest that has. Inline, because objtool
+ * must see the loop to know that the caller ends here.
+ */
+static inline void __noreturn co_leave(u32 reason)
+{
+	local_irq_disable();
+	for (;;)
+		co_switch(reason);
+}
+
+/* Leave for good with CO_R_PANIC and @text. */
+static inline void __noreturn co_leave_panic(const char *text)
+{
+	local_irq_disable();
+	co_set_text(text, strlen(text));
+	co_leave(CO_R_PANIC);
+}
+
+/* A host's writer is in the middle of something we want to read: let it run. */
+static inline void co_yield(void)
+{
+	co_call(CO_R_NOP);
+}
+
+/* entry.S: NMIs and machine checks met before switch.c could forward any. */
+extern u32 co_bringup_nmis, co_bringup_mces;
+
+/* ---- irq.c: virtual interrupts ---- */
+
+/* The Linux interrupt number of a CO_VIRQ_*. */
+unsigned int co_irq(u32 virq);
+
+/* x86_init.irqs.intr_init */
+void co_init_irqs(void);
+
+/* With interrupts on: take what the host left pending, now. */
+void co_take_pending(void);
+
+static inline bool co_pending(void)
+{
+	return READ_ONCE(co_comm->pending[0]) | READ_ONCE(co_comm->pending[1]);
+}
+
+/* ---- cpu.c ---- */
+void co_cpu_setup(void);
+
+/* ---- time.c ---- */
+void co_time_setup(void);
+int co_time_sync_wall(void);
+
+/* ---- console.c ---- */
+void co_console_setup(void);
+
+/* A panic needs a console: bring ours back if no other is left. */
+void co_console_panic(void);
+
+/* ---- power.c ---- */
+void co_power_setup(void);
+
+#endif
