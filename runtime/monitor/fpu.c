@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest's floating point, vector and protection key registers.
+ *
+ * They are switched around a whole burst of crossings, not at each one: the host's
+ * interrupt handlers, which is all that runs in between, leave them alone. The
+ * host saves its own (co_os_fpu_begin); here the guest's are put in and out.
+ *
+ * XCR0 says which registers exist, and each side has its own. So the guest's
+ * state is moved under the union of the two: nothing of either's is left out,
+ * and the union of two legal values is legal (SDM volume 1, 13.3).
+ */
+#include "monitor.h"
+#include "cpu.h"
+
+/*
+ * AMX tiles are left out: XFD, an MSR that guests are told not to use, arms a
+ * fault on them, which would strike in here. Guests do not enable them.
+ */
+#define STATE_MASK_LO	(~XCR0_AMX)
+#define STATE_MASK_HI	(~0u)
+
+#define FXSAVE_BYTES	512u
+#define INITIAL_FCW	0x37fu		/* FNINIT's */
+#define INITIAL_MXCSR	0x1f80u		/* the reset value */
+
+#define CPUID1_ECX_XSAVE (1u << 26)
+#define CPUID1_ECX_OSXSAVE (1u << 27)
+
+/* A fresh guest's state: all registers in their initial configuration. */
+int co_fpu_create(struct co_fpu *fpu)
+{
+	u32 bytes = FXSAVE_BYTES;
+	u64 phys;
+	u8 *area;
+
+	co_zero(fpu, sizeof(*fpu));
+	fpu->xsave = !!(co_cpuid(1, 0).ecx & CPUID1_ECX_OSXSAVE);
+	fpu->xcr0 = XCR0_X87;
+	/* ECX: the standard format's size with all that this CPU has, not only
+	 * what the host enabled: the guest may enable more. */
+	if (fpu->xsave)
+		bytes = co_cpuid(0xd, 0).ecx;
+	fpu->pages = (u32)(CO_UP(bytes, CO_PAGE_SIZE) / CO_PAGE_SIZE);
+	area = co_os_pages(fpu->pages, &phys);
+	if (!area)
+		return CO_E_NOMEM;
+	/* An XSAVE header of zeros says "initial" for all but MXCSR. */
+	area[0] = INITIAL_FCW & 0xff;
+	area[1] = INITIAL_FCW >> 8;
+	area[24] = INITIAL_MXCSR & 0xff;
+	area[25] = INITIAL_MXCSR >> 8;
+	fpu->area = area;
+	return 0;
+}
+
+void co_fpu_destroy(struct co_fpu *fpu)
+{
+	if (fpu->area)
+		co_os_pages_free(fpu->area, fpu->pages);
+	fpu->area = NULL;
+}
+
+static void set_xcr0(u64 from, u64 to)
+{
+	if (from != to)		/* slow, and a way out of the CPU in a hypervisor */
+		co_write_xcr0(to);
+}
+
+/* Put the guest's registers in. */
+void co_fpu_load(struct co_fpu *fpu)
+{
+	u64 all;
+
+	if (!fpu->xsave) {
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(fpu->area) : "memory");
+		return;
+	}
+	fpu->host_xcr0 = co_read_xcr0();
+	/* PKRU is not among what the host saved: it is live in a thread of its. */
+	fpu->host_pke = !!(co_read_cr4() & CR4_PKE);
+	if (fpu->host_pke)
+		fpu->host_pkru = co_read_pkru();
+	all = fpu->host_xcr0 | fpu->xcr0;
+	set_xcr0(fpu->host_xcr0, all);
+	__asm__ volatile("xrstor64 (%0)"
+			 : : "r"(fpu->area), "a"(STATE_MASK_LO), "d"(STATE_MASK_HI)
+			 : "memory");
+	set_xcr0(all, fpu->xcr0);
+}
+
+/* Take them out again; the exact reverse. */
+void co_fpu_save(struct co_fpu *fpu)
+{
+	u64 all;
+
+	if (!fpu->xsave) {
+		__asm__ volatile("fxsave64 (%0)" : : "r"(fpu->area) : "memory");
+		return;
+	}
+	fpu->xcr0 = co_read_xcr0();
+	all = fpu->host_xcr0 | fpu->xcr0;
+	set_xcr0(fpu->xcr0, all);
+	__asm__ volatile("xsave64 (%0)"
+			 : : "r"(fpu->area), "a"(STATE_MASK_LO), "d"(STATE_MASK_HI)
+			 : "memory");
+	set_xcr0(all, fpu->host_xcr0);
+	if (fpu->host_pke)
+		co_write_pkru(fpu->host_pkru);
+}

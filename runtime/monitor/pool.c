@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guest memory: a pool of chunks, kept across guests until the driver goes.
+ *
+ * A guest's physical memory is real physical memory, so it has to be big
+ * contiguous pieces. A host hands those out gladly after its own boot and more
+ * and more reluctantly later; what one guest gives back is therefore kept for the
+ * next one, and is not returned to the host before the driver is unloaded or
+ * the administrator asks (CO_POOL_TRIM).
+ *
+ * The pool is one list in the order of addresses: runs of adjacent chunks are
+ * then runs of the list. The pool's lock guards the list and every chunk in it;
+ * a machine's own chunks are linked to each other besides.
+ */
+#include "monitor.h"
+#include "cpu.h"
+
+#define MAX_CHUNKS	(CO_MEM_MAX / CO_CHUNK_SIZE)
+/* A run of adjacent chunks may take some more to find; the rest goes back. */
+#define HUNT_CHUNKS	32u
+
+u32 co_pool_scatter;
+
+static struct co_chunk *pool;
+static u64 pool_chunks, pool_used;
+
+static int adjacent(const struct co_chunk *a)
+{
+	return a->next && a->phys + CO_CHUNK_SIZE == a->next->phys;
+}
+
+/* Take one more chunk from the host into the list. */
+static int grow(void)
+{
+	struct co_chunk *c, **link;
+
+	c = co_os_alloc(sizeof(*c));
+	if (!c)
+		return CO_E_NOMEM;
+	if (co_os_chunk_alloc(c)) {
+		co_os_free(c);
+		return CO_E_NOMEM;
+	}
+	for (link = &pool; *link && (*link)->phys < c->phys; link = &(*link)->next)
+		;
+	c->next = *link;
+	c->owner = NULL;
+	c->fresh = 1;
+	*link = c;
+	pool_chunks++;
+	return 0;
+}
+
+/* Give free chunks back to the host: all of them, or only the fresh ones. */
+static void shrink(int only_fresh)
+{
+	struct co_chunk *c, **link = &pool;
+
+	while ((c = *link)) {
+		if (c->owner || (only_fresh && !c->fresh)) {
+			link = &c->next;
+			continue;
+		}
+		*link = c->next;
+		pool_chunks--;
+		co_os_chunk_free(c);
+		co_os_free(c);
+	}
+}
+
+static void forget_fresh(void)
+{
+	struct co_chunk *c;
+
+	for (c = pool; c; c = c->next)
+		c->fresh = 0;
+}
+
+/* The length of the run of free chunks that starts at c. */
+static u64 run_length(const struct co_chunk *c)
+{
+	u64 n = 0;
+
+	while (c && !c->owner) {
+		n++;
+		if (!adjacent(c))
+			break;
+		c = c->next;
+	}
+	return n;
+}
+
+/*
+ * The best free run: the shortest one of at least `want` chunks, so that long
+ * runs stay whole; or, for want = 0, the longest one. NULL when there is none.
+ */
+static struct co_chunk *find_run(u64 want, u64 *length)
+{
+	struct co_chunk *c = pool, *best = NULL;
+	u64 n, skip;
+
+	*length = 0;
+	while (c) {
+		n = run_length(c);
+		if (n >= (want ? want : 1) &&
+		    (!best || (want ? n < *length : n > *length))) {
+			best = c;
+			*length = n;
+		}
+		for (skip = n ? n : 1; skip; skip--)
+			c = c->next;
+	}
+	return best;
+}
+
+static void claim(struct co_chunk *c, u64 n, struct co_vm *vm)
+{
+	for (; n; n--, c = c->next) {
+		c->owner = vm;
+		c->sibling = vm->chunks;
+		vm->chunks = c;
+		pool_used++;
+	}
+}
+
+static void release(struct co_vm *vm)
+{
+	struct co_chunk *c;
+
+	for (c = vm->chunks; c; c = c->sibling) {
+		c->owner = NULL;
+		pool_used--;
+	}
+	vm->chunks = NULL;
+}
+
+static u64 free_chunks(void)
+{
+	return pool_chunks - pool_used;
+}
+
+/* May the pool take n more chunks from the host? */
+static int affordable(u64 n)
+{
+	return n <= MAX_CHUNKS && n * CO_CHUNK_SIZE <= co_os_memory_available();
+}
+
+/*
+ * Make sure that `chunks` are free, with a run of `run` adjacent ones among
+ * them. On failure the host has back what was taken.
+ */
+static int provide(u64 chunks, u64 run)
+{
+	u64 length, hunt = HUNT_CHUNKS + run;
+
+	if (free_chunks() < chunks) {
+		if (!affordable(chunks - free_chunks()))
+			goto nomem;
+		while (free_chunks() < chunks)
+			if (grow())
+				goto nomem;
+	}
+	while (run && !find_run(run, &length))
+		if (!hunt-- || !affordable(1) || grow())
+			goto nomem;
+	return 0;
+nomem:
+	shrink(1);
+	return CO_E_NOMEM;
+}
+
+/* The test's choice: after the image's run, only chunks that touch no other. */
+static u64 claim_scattered(struct co_vm *vm, u64 left)
+{
+	struct co_chunk *c, *previous = NULL;
+
+	for (c = pool; c && left; previous = c, c = c->next) {
+		if (c->owner || (adjacent(c) && c->next->owner == vm) ||
+		    (previous && adjacent(previous) && previous->owner == vm))
+			continue;
+		claim(c, 1, vm);
+		left--;
+	}
+	return left;
+}
+
+/* Describe the machine's chunks as ranges; CO_E_NOMEM when they are too many. */
+static int describe(const struct co_vm *vm, struct co_range *range, u32 *nranges)
+{
+	const struct co_chunk *c;
+	u32 n = 0;
+
+	for (c = pool; c; c = c->next) {
+		if (c->owner != vm)
+			continue;
+		if (n && range[n - 1].start + range[n - 1].bytes == c->phys) {
+			range[n - 1].bytes += CO_CHUNK_SIZE;
+			continue;
+		}
+		if (n == CO_MAX_RANGES)
+			return CO_E_NOMEM;
+		range[n].start = c->phys;
+		range[n++].bytes = CO_CHUNK_SIZE;
+	}
+	*nranges = n;
+	return 0;
+}
+
+/*
+ * Give a machine `chunks` chunks of zeroed memory, `run` of them in one piece
+ * (0: wherever), and describe them as ascending, disjoint ranges. The rest is
+ * taken from the longest runs, for few ranges. CO_E_NOMEM leaves nothing behind.
+ */
+int co_pool_take(struct co_vm *vm, u64 chunks, u64 run, struct co_range *range, u32 *nranges)
+{
+	struct co_chunk *c;
+	u64 left = chunks, length;
+	int error;
+
+	co_os_pool_lock();
+	error = provide(co_pool_scatter ? 2 * chunks + run : chunks, run);
+	if (error)
+		goto unlock;
+	if (run) {
+		claim(find_run(run, &length), run, vm);
+		left -= run;
+	}
+	if (co_pool_scatter)
+		left = claim_scattered(vm, left);
+	while (left) {
+		c = find_run(0, &length);
+		if (length > left)
+			length = left;
+		claim(c, length, vm);
+		left -= length;
+	}
+	error = describe(vm, range, nranges);
+	if (error) {
+		co_os_log("memory is too fragmented: more than %u pieces", CO_MAX_RANGES);
+		release(vm);
+	}
+	shrink(1);	/* what the hunt for a run took too much */
+	forget_fresh();
+unlock:
+	co_os_pool_unlock();
+	if (error)
+		return error;
+
+	/* Without the lock, as it takes a while: what a machine owns stays. */
+	for (c = vm->chunks; c; c = c->sibling)
+		co_os_chunk_zero(c);
+	return 0;
+}
+
+/* Take back what a machine has; it is kept for the next one. */
+void co_pool_give(struct co_vm *vm)
+{
+	co_os_pool_lock();
+	release(vm);
+	co_os_pool_unlock();
+}
+
+/* CO_IOC_POOL. On CO_E_NOMEM, arg->chunks is still what the pool holds. */
+int co_pool_control(struct co_pool *arg)
+{
+	int error = 0;
+
+	if (arg->op != CO_POOL_TRIM && arg->op != CO_POOL_RESERVE)
+		return CO_E_INVAL;
+	if (arg->op == CO_POOL_RESERVE && arg->chunks > MAX_CHUNKS)
+		return CO_E_INVAL;
+	co_os_pool_lock();
+	if (arg->op == CO_POOL_TRIM)
+		shrink(0);
+	else if (arg->chunks > pool_chunks && !affordable(arg->chunks - pool_chunks))
+		error = CO_E_NOMEM;
+	else
+		while (!error && pool_chunks < arg->chunks)
+			error = grow();
+	forget_fresh();
+	arg->chunks = pool_chunks;
+	co_os_pool_unlock();
+	return error;
+}
+
+void co_pool_count(u64 *chunks, u64 *used)
+{
+	co_os_pool_lock();
+	*chunks = pool_chunks;
+	*used = pool_used;
+	co_os_pool_unlock();
+}
+
+void co_pool_destroy(void)
+{
+	co_os_pool_lock();
+	shrink(0);
+	co_os_pool_unlock();
+}
