@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Sleeps and clocks, measured; whether they are good enough the launcher says. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static void sleep_us(long us)
+{
+	struct timespec ts = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
+
+	while (nanosleep(&ts, &ts))
+		;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* `count` sleeps of `us`: the shortest, the median and the longest, in ms. */
+static int sleeps(const char *name, long us, long count)
+{
+	double *ms = calloc((size_t)count, sizeof(*ms));
+
+	if (!ms)
+		return check_unable("memory");
+	for (long i = 0; i < count; i++) {
+		double t = check_now();
+
+		sleep_us(us);
+		ms[i] = (check_now() - t) * 1e3;
+	}
+	qsort(ms, (size_t)count, sizeof(*ms), by_value);
+	printf("%s_min_ms=%.3f\n%s_median_ms=%.3f\n%s_max_ms=%.3f\n", name, ms[0],
+	       name, ms[count / 2], name, ms[count - 1]);
+	free(ms);
+	return CHECK_OK;
+}
+
+int check_timers(int argc, char **argv)
+{
+	long count = check_number(argc, argv, 1, 20);
+
+	if (!count)
+		return CHECK_USAGE;
+	return sleeps("sleep10", 10000, count) || sleeps("sleep1", 1000, count);
+}
+
+static double wall(void)
+{
+	struct timeval tv;
+
+	gettimeofday(&tv, NULL);
+	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
+}
+
+/*
+ * Over so many milliseconds, half of them busy and half asleep: how far each
+ * clock went, whether one ever stepped back. `epoch` compares with another
+ * machine's wall clock.
+ */
+int check_clock(int argc, char **argv)
+{
+	double span = (double)check_number(argc, argv, 1, 1000) / 1e3;
+	double m0 = check_now(), w0 = wall(), m = m0, w = w0;
+	long back = 0, reads = 0;
+
+	while (m - m0 < span / 2) {
+		double m1 = check_now(), w1 = wall();
+
+		back += (m1 < m) + (w1 < w);
+		m = m1;
+		w = w1;
+		reads++;
+	}
+	sleep_us((long)(span / 2 * 1e6));
+	m = check_now();
+	w = wall();
+	printf("monotonic_s=%.6f\nwall_s=%.6f\nreads=%ld\nbackward=%ld\nepoch=%.3f\n",
+	       m - m0, w - w0, reads, back, w);
+	return back ? CHECK_FAULT : CHECK_OK;
+}

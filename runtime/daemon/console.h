@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Virtio consoles: hvc0 on the terminal, ttysN on a port, pty or socket. */
+#ifndef COLINUX_CONSOLE_H
+#define COLINUX_CONSOLE_H
+
+#include "device.h"
+
+struct console;
+
+/*
+ * Takes the stream over (closed with the console, and on failure). name must
+ * outlive the console. interactive: the stream is a raw terminal, so watch for
+ * the escape (Ctrl-] three times within two seconds) and tell its size.
+ * NULL: see error.
+ */
+struct console *console_open(const char *name, struct os_stream *stream, bool interactive,
+			     struct error *error);
+/* Makes it device `index` of the vm and starts its thread. */
+int console_attach(struct console *console, struct vm *vm, u32 index, struct error *error);
+/* Gives waiting output up to wait_ms to get out, ends the thread, closes the stream. */
+void console_close(struct console *console, u32 wait_ms);
+
+/* No vCPU thread waits for this console any more; output may be lost. */
+void console_abandon(struct console *console);
+
+/* vCPU thread: early messages, before the guest has its own driver. */
+void console_put(struct console *console, const char *text, size_t bytes);
+/* The terminal's size has changed. */
+void console_resize(struct console *console);
+
+struct device *console_device(struct console *console);
+
+#endif

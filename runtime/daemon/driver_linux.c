@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The driver's door on Linux: /dev/colinux. Tests link another file in place of
+ * this one, with a memfd for guest memory and no kernel behind it.
+ */
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct os_driver {
+	int fd;
+};
+
+struct os_driver *os_driver_open(struct error *error)
+{
+	struct os_driver *driver = malloc(sizeof(*driver));
+
+	if (!driver) {
+		error_set(error, "out of memory");
+		return NULL;
+	}
+	driver->fd = open(CO_DEVICE_PATH, O_RDWR | O_CLOEXEC);
+	if (driver->fd >= 0)
+		return driver;
+	if (errno == ENOENT || errno == ENXIO || errno == ENODEV)
+		error_set_code(error, EXIT_NO_DRIVER,
+			       "%s: %s; the driver is not installed: load it with insmod colinux.ko",
+			       CO_DEVICE_PATH, strerror(errno));
+	else if (errno == EACCES || errno == EPERM)
+		error_set(error, "%s: %s; only root may run guests, because a guest runs in the host kernel's own privilege ring",
+			  CO_DEVICE_PATH, strerror(errno));
+	else
+		error_set(error, "%s: %s", CO_DEVICE_PATH, strerror(errno));
+	free(driver);
+	return NULL;
+}
+
+void os_driver_close(struct os_driver *driver)
+{
+	close(driver->fd);
+	free(driver);
+}
+
+static unsigned long request_code(u32 request)
+{
+	switch (request) {
+	case CO_NR_VERSION:
+		return CO_IOC_VERSION;
+	case CO_NR_CREATE:
+		return CO_IOC_CREATE;
+	case CO_NR_START:
+		return CO_IOC_START;
+	case CO_NR_RUN:
+		return CO_IOC_RUN;
+	case CO_NR_IRQ:
+		return CO_IOC_IRQ;
+	case CO_NR_KICK:
+		return CO_IOC_KICK;
+	case CO_NR_STATS:
+		return CO_IOC_STATS;
+	default:
+		return CO_IOC_POOL;
+	}
+}
+
+enum os_call os_driver_call(struct os_driver *driver, u32 request, void *argument)
+{
+	if (!ioctl(driver->fd, request_code(request), argument))
+		return OS_CALL_OK;
+	switch (errno) {
+	case EINTR:
+		return OS_CALL_AGAIN;
+	case ENODEV:
+		return OS_CALL_ENDED;
+	case ENOTTY:
+		return OS_CALL_UNKNOWN;
+	case ENOMEM:
+		return OS_CALL_NO_MEMORY;
+	case EOPNOTSUPP:
+		return OS_CALL_CANNOT;
+	default:
+		return OS_CALL_FAILED;
+	}
+}
+
+void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writable)
+{
+	void *address = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED,
+			     driver->fd, offset);
+
+	if (address == MAP_FAILED)
+		return NULL;
+	/* neither a child nor a core file is to hold the guest's memory */
+	madvise(address, bytes, MADV_DONTFORK);
+	madvise(address, bytes, MADV_DONTDUMP);
+	return address;
+}
+
+void os_driver_unmap(struct os_driver *driver, void *address, u64 bytes)
+{
+	(void)driver;
+	munmap(address, bytes);
+}

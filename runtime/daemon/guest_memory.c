@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Guest memory: mapped once, translated with the bounds checked. */
+#include "guest_memory.h"
+
+#include <string.h>
+
+int guest_memory_map(struct guest_memory *memory, struct os_driver *driver,
+		     const struct co_range *ranges, u32 nranges, struct error *error)
+{
+	u64 end = 1ull << 20;
+	u32 i;
+
+	memset(memory, 0, sizeof(*memory));
+	memory->driver = driver;
+	if (!nranges || nranges > CO_MAX_RANGES)
+		return error_set(error, "the driver gave %u ranges of memory; expected 1 to %u",
+				 nranges, CO_MAX_RANGES);
+	for (i = 0; i < nranges; i++) {
+		struct guest_range *range = &memory->range[i];
+
+		range->start = ranges[i].start;
+		range->bytes = ranges[i].bytes;
+		if (range->start < end || !range->bytes || range->bytes > CO_MEM_MAX ||
+		    range->start > ~0ull - range->bytes ||
+		    range->start % CO_PAGE_SIZE || range->bytes % CO_PAGE_SIZE) {
+			error_set(error, "the driver gave a bad range of memory: 0x%llx, %llu bytes",
+				  (unsigned long long)range->start,
+				  (unsigned long long)range->bytes);
+			goto unmap;
+		}
+		end = range->start + range->bytes;
+		range->base = os_driver_map(driver, range->start, range->bytes, true);
+		if (!range->base) {
+			error_set(error, "mapping guest memory at 0x%llx, %llu MiB: %s",
+				  (unsigned long long)range->start,
+				  (unsigned long long)range->bytes >> 20, os_last_error());
+			goto unmap;
+		}
+		memory->nranges++;
+	}
+	return 0;
+
+unmap:
+	guest_memory_unmap(memory);
+	return -1;
+}
+
+void guest_memory_unmap(struct guest_memory *memory)
+{
+	while (memory->nranges) {
+		struct guest_range *range = &memory->range[--memory->nranges];
+
+		os_driver_unmap(memory->driver, range->base, range->bytes);
+	}
+}
+
+void *guest_memory_at(const struct guest_memory *memory, u64 address, u64 bytes)
+{
+	u32 low = 0, high = memory->nranges;
+
+	/* the last range that starts at or below the address */
+	while (low < high) {
+		u32 middle = (low + high) / 2;
+
+		if (memory->range[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low || !bytes)
+		return NULL;
+	low--;
+	/* subtractions only: address + bytes may overflow */
+	if (address - memory->range[low].start >= memory->range[low].bytes ||
+	    bytes > memory->range[low].bytes - (address - memory->range[low].start))
+		return NULL;
+	return memory->range[low].base + (address - memory->range[low].start);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest memory, as the daemon sees it. A guest's physical addresses are real
+ * ones; the guest owns a few disjoint ranges of them, each mapped here in one
+ * piece. Every address that comes from a guest passes guest_memory_at().
+ */
+#ifndef COLINUX_GUEST_MEMORY_H
+#define COLINUX_GUEST_MEMORY_H
+
+#include "os.h"
+
+struct guest_range {
+	u64 start, bytes;	/* physical */
+	u8 *base;		/* where it is mapped */
+};
+
+struct guest_memory {
+	struct os_driver *driver;
+	u32 nranges;
+	struct guest_range range[CO_MAX_RANGES];	/* ascending, disjoint */
+};
+
+/* Checks the driver's ranges and maps them; -1: nothing stays mapped. */
+int guest_memory_map(struct guest_memory *memory, struct os_driver *driver,
+		     const struct co_range *ranges, u32 nranges, struct error *error);
+void guest_memory_unmap(struct guest_memory *memory);
+
+/*
+ * Where [address, address + bytes) lies in the daemon, or NULL if not all of it
+ * is the guest's. bytes is at least 1.
+ */
+void *guest_memory_at(const struct guest_memory *memory, u64 address, u64 bytes);
+
+#endif

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A guest with all its devices: set up in one order, taken down in the other. */
+#include "machine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "loader.h"
+#include "log.h"
+
+/* How long the last words of a guest may take to get to the terminal. */
+#define DRAIN_MS	2000u
+
+/* Names of devices, for messages and serial numbers; they live as long as the program. */
+static char disk_names[OPTIONS_DISKS][8], serial_names[OPTIONS_SERIALS][8];
+
+/* --- set-up --- */
+
+static int open_consoles(struct machine *machine, struct error *error)
+{
+	const struct options *options = machine->options;
+	struct os_stream *stream;
+	u32 i;
+
+	/* -d: a guest has its console all the same, with nobody at it */
+	if (options->no_console)
+		stream = os_stream_null(error);
+	else
+		stream = os_stream_stdio(error);
+	if (!stream)
+		return -1;
+	machine->interactive = !options->no_console && os_terminal_raw();
+	machine->console = console_open("console", stream, machine->interactive, error);
+	if (!machine->console)
+		return -1;
+	for (i = 0; i < OPTIONS_SERIALS; i++) {
+		if (!options->serial[i].text)
+			continue;
+		snprintf(serial_names[i], sizeof(serial_names[i]), "ttys%u", i);
+		stream = os_stream_open(options->serial[i].text, error);
+		if (!stream)
+			return -1;
+		machine->serial[i] = console_open(serial_names[i], stream, false, error);
+		if (!machine->serial[i])
+			return -1;
+	}
+	return 0;
+}
+
+static int open_disks(struct machine *machine, struct error *error)
+{
+	const struct options *options = machine->options;
+	u32 i;
+
+	for (i = 0; i < OPTIONS_DISKS; i++) {
+		if (!options->disk[i].text)
+			continue;
+		snprintf(disk_names[i], sizeof(disk_names[i]), "cobd%u", i);
+		machine->disk[i] = block_open(disk_names[i], options->disk[i].text,
+					      options->disk_read_only[i], error);
+		if (!machine->disk[i])
+			return -1;
+	}
+	return 0;
+}
+
+static int load(struct machine *machine, struct loaded *loaded, struct error *error)
+{
+	const struct options *options = machine->options;
+	struct load_request request = {
+		.initrd_path = options->initrd.text,
+		.cmdline = options->cmdline,
+		.mem_bytes = (u64)options->mem_mib << 20,
+	};
+	struct kernel_image image;
+	int result = -1;
+
+	if (kernel_image_open(&image, options->kernel.text, error))
+		return -1;
+	request.image = &image;
+	if (options->initrd.text) {
+		request.initrd = os_file_open(options->initrd.text, OS_READ, false, error);
+		if (!request.initrd)
+			goto close_image;
+	}
+	if (!vm_open(&machine->vm, error))
+		result = loader_load(&machine->vm, &request, loaded, error);
+	if (request.initrd)
+		os_file_close(request.initrd);
+close_image:
+	kernel_image_close(&image);
+	return result;
+}
+
+/* The console, then disks, then serial ports, each in the order of their numbers. */
+static int attach_devices(struct machine *machine, struct error *error)
+{
+	struct vm *vm = &machine->vm;
+	u32 i, n = 0;
+
+	machine->device[n] = console_device(machine->console);
+	if (console_attach(machine->console, vm, n++, error))
+		return -1;
+	for (i = 0; i < OPTIONS_DISKS; i++)
+		if (machine->disk[i]) {
+			machine->device[n] = block_device(machine->disk[i]);
+			if (block_attach(machine->disk[i], vm, n++, error))
+				return -1;
+		}
+	for (i = 0; i < OPTIONS_SERIALS; i++)
+		if (machine->serial[i]) {
+			machine->device[n] = console_device(machine->serial[i]);
+			if (console_attach(machine->serial[i], vm, n++, error))
+				return -1;
+		}
+	machine->ndevices = n;
+	return 0;
+}
+
+int machine_start(struct machine *machine, const struct options *options, struct error *error)
+{
+	struct loaded loaded;
+
+	memset(machine, 0, sizeof(*machine));
+	machine->options = options;
+	/* what can be wrong with files first, before memory is asked for */
+	if (open_disks(machine, error) || load(machine, &loaded, error) ||
+	    open_consoles(machine, error) || attach_devices(machine, error) ||
+	    vm_start(&machine->vm, loaded.entry, loaded.boot_params, error))
+		return -1;
+	log_note("driver %s, guest of %u MiB starts", machine->vm.driver_release, options->mem_mib);
+	if (machine->interactive)
+		log_note("Ctrl-] three times ends the guest");
+	return vcpu_start(machine, error);
+}
+
+/* --- its life --- */
+
+int machine_wait(struct machine *machine)
+{
+	u32 timeout = machine->options->shutdown_seconds;
+	u64 deadline = 0, now;
+	u32 wait;
+
+	for (;;) {
+		now = os_now_ms();
+		wait = !deadline ? ~0u : now < deadline ? (u32)(deadline - now) : 0;
+		switch (os_requests_wait(wait)) {
+		case OS_REQUEST_ENDED:
+			vcpu_end(machine);
+			return machine->end.exit_code;
+		case OS_REQUEST_RESIZE:
+			console_resize(machine->console);
+			break;
+		case OS_REQUEST_STOP:
+			if (!deadline && timeout) {
+				log_warn("asking the guest to shut down; again, or in %u seconds, it is ended at once",
+					 timeout);
+				deadline = os_now_ms() + timeout * 1000ull;
+				vm_post_events(&machine->vm, CO_EVENT_POWER);
+				break;
+			}
+			__attribute__((fallthrough));
+		case OS_REQUEST_KILL:
+			vcpu_end(machine);
+			if (!machine->end.text[0])
+				error_set(&machine->end, "the guest was ended without its own shutdown");
+			return machine->end.exit_code;
+		case OS_REQUEST_NONE:
+			vcpu_end(machine);
+			if (!machine->end.text[0])
+				error_set(&machine->end, "the guest did not shut down within %u seconds; it was ended",
+					  timeout);
+			return machine->end.exit_code;
+		}
+	}
+}
+
+/* --- take-down --- */
+
+void machine_close(struct machine *machine)
+{
+	u32 i;
+
+	vcpu_end(machine);
+	for (i = 0; i < OPTIONS_SERIALS; i++)
+		console_close(machine->serial[i], DRAIN_MS / 4);
+	for (i = 0; i < OPTIONS_DISKS; i++)
+		block_close(machine->disk[i]);
+	console_close(machine->console, DRAIN_MS);
+	os_terminal_restore();
+	vm_close(&machine->vm);
+}
+
+void machine_log_stats(struct machine *machine, int level)
+{
+	struct co_stats stats;
+	u32 i;
+
+	for (i = 0; i < machine->ndevices; i++) {
+		const struct device *device = machine->device[i];
+
+		log_at(level, "stats: %s: %llu doorbells, %llu interrupts", device->name,
+		       (unsigned long long)device->doorbells,
+		       (unsigned long long)device->interrupts);
+	}
+	for (i = 0; i < OPTIONS_DISKS; i++) {
+		const struct block_stats *disk;
+
+		if (!machine->disk[i])
+			continue;
+		disk = block_stats(machine->disk[i]);
+		log_at(level, "stats: %s: %llu reads (%llu KiB), %llu writes (%llu KiB), %llu flushes, %llu others, %llu errors",
+		       disk_names[i], (unsigned long long)disk->reads,
+		       (unsigned long long)disk->bytes_read >> 10, (unsigned long long)disk->writes,
+		       (unsigned long long)disk->bytes_written >> 10,
+		       (unsigned long long)disk->flushes, (unsigned long long)disk->others,
+		       (unsigned long long)disk->errors);
+	}
+	if (!vm_stats(&machine->vm, &stats))
+		return;
+	log_at(level, "stats: guest: %llu switches, %llu irqs, %llu nmis, %llu idles, %llu doorbells, %llu FPU switches, %llu ms running, %llu ms idle",
+	       (unsigned long long)stats.switches, (unsigned long long)stats.irqs,
+	       (unsigned long long)stats.nmis, (unsigned long long)stats.idles,
+	       (unsigned long long)stats.doorbells, (unsigned long long)stats.fpu_switches,
+	       (unsigned long long)stats.guest_ns / 1000000,
+	       (unsigned long long)stats.idle_ns / 1000000);
+}

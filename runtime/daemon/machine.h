@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A guest with all its devices, from the user's options to its end. */
+#ifndef COLINUX_MACHINE_H
+#define COLINUX_MACHINE_H
+
+#include "block.h"
+#include "console.h"
+#include "options.h"
+#include "vm.h"
+
+struct machine {
+	const struct options *options;
+	struct vm vm;
+	u32 ndevices;
+	struct device *device[CO_NR_VDEV];
+	struct console *console;			/* device 0 */
+	struct console *serial[OPTIONS_SERIALS];
+	struct block *disk[OPTIONS_DISKS];
+	/* the vCPU thread */
+	struct os_thread vcpu;
+	bool has_vcpu, interactive;
+	bool stopping;			/* atomic: end the guest now */
+	u64 runs;
+	/* how it ended, valid once the vCPU thread has posted ENDED */
+	struct error end;		/* text may be empty */
+};
+
+/*
+ * Opens disks and consoles, loads the guest, starts it and its vCPU thread.
+ * After -1, as after the guest's end, machine_close() gives everything back.
+ */
+int machine_start(struct machine *machine, const struct options *options, struct error *error);
+
+/* Waits for the guest's end, serving signals meanwhile; returns the exit code. */
+int machine_wait(struct machine *machine);
+
+/* The same thing backwards. */
+void machine_close(struct machine *machine);
+
+/* One line a device and one for the whole, at the given level. */
+void machine_log_stats(struct machine *machine, int level);
+
+/* run.c: the vCPU thread. */
+int vcpu_start(struct machine *machine, struct error *error);
+/* Makes the guest end now, whatever it does; returns when it has. */
+void vcpu_end(struct machine *machine);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Everything the daemon asks of its operating system. The other files include
+ * no header of an OS; *_linux.c implements this for Linux, *_windows.c will
+ * for Windows. Built in reading order: time and threads, files, the driver's
+ * door, byte streams (terminals, ports, sockets), requests from outside.
+ */
+#ifndef COLINUX_OS_H
+#define COLINUX_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "colinux_types.h"
+#include "colinux_ioctl.h"
+#include "error.h"
+
+#ifdef _WIN32
+#include <windows.h>
+struct os_mutex { CRITICAL_SECTION lock; };
+struct os_cond { CONDITION_VARIABLE cond; };
+struct os_thread { HANDLE handle; };
+#else
+#include <pthread.h>
+struct os_mutex { pthread_mutex_t lock; };
+struct os_cond { pthread_cond_t cond; };
+struct os_thread { pthread_t id; };
+#endif
+
+/* --- time and threads --- */
+
+/* Milliseconds of a clock that only goes forward. */
+u64 os_now_ms(void);
+
+void os_mutex_init(struct os_mutex *mutex);
+void os_lock(struct os_mutex *mutex);
+void os_unlock(struct os_mutex *mutex);
+
+void os_cond_init(struct os_cond *cond);
+void os_wait(struct os_cond *cond, struct os_mutex *mutex);
+/* False when the time was over before a wake-up. */
+bool os_wait_ms(struct os_cond *cond, struct os_mutex *mutex, u32 ms);
+void os_wake_all(struct os_cond *cond);
+
+int os_thread_start(struct os_thread *thread, const char *name, void (*body)(void *), void *arg,
+		    struct error *error);
+void os_thread_join(struct os_thread *thread);
+/* False: it still runs after so many milliseconds. */
+bool os_thread_join_ms(struct os_thread *thread, u32 ms);
+
+/* --- files --- */
+
+/* A piece of memory, laid out like struct iovec. */
+struct os_iov {
+	void *base;
+	size_t bytes;
+};
+
+struct os_file;
+
+enum os_access { OS_READ, OS_READ_WRITE };
+
+/* What a failed file call means to a device. */
+enum os_result {
+	OS_OK = 0,
+	OS_FAILED = -1,		/* see os_last_error() */
+	OS_UNSUPPORTED = -2,	/* this file or file system cannot do that */
+};
+
+/*
+ * Opens a file or block device. With lock, nobody else may open it that way:
+ * one writer, or any number of readers, across processes. NULL: see error,
+ * which names the path.
+ */
+struct os_file *os_file_open(const char *path, enum os_access access, bool lock,
+			     struct error *error);
+void os_file_close(struct os_file *file);
+u64 os_file_bytes(const struct os_file *file);
+/* Can a range be given back to the file system? */
+bool os_file_discards(const struct os_file *file);
+/* Reads or writes all of it at the offset, or fails; the array is consumed. */
+enum os_result os_file_read(struct os_file *file, struct os_iov *iov, u32 count, u64 offset);
+enum os_result os_file_write(struct os_file *file, struct os_iov *iov, u32 count, u64 offset);
+enum os_result os_file_sync(struct os_file *file);
+/* The range reads as zeros afterwards; its blocks may be given back. */
+enum os_result os_file_discard(struct os_file *file, u64 offset, u64 bytes);
+/* The range reads as zeros afterwards; its blocks stay allocated. */
+enum os_result os_file_zero(struct os_file *file, u64 offset, u64 bytes);
+/* Why the calling thread's last call failed, in words. */
+const char *os_last_error(void);
+
+/* --- the driver's door --- */
+
+struct os_driver;
+
+/* Failures of a driver call that mean something of their own. */
+enum os_call {
+	OS_CALL_OK = 0,
+	OS_CALL_AGAIN = -1,	/* interrupted: call again */
+	OS_CALL_ENDED = -2,	/* the guest has ended */
+	OS_CALL_UNKNOWN = -3,	/* the driver does not know this request */
+	OS_CALL_NO_MEMORY = -4,
+	OS_CALL_CANNOT = -5,	/* this host cannot run this guest */
+	OS_CALL_FAILED = -6,	/* anything else: see os_last_error() */
+};
+
+struct os_driver *os_driver_open(struct error *error);
+void os_driver_close(struct os_driver *driver);
+/* argument: the request's structure (NULL for KICK), its size field set. */
+enum os_call os_driver_call(struct os_driver *driver, u32 request, void *argument);
+/* Maps guest memory or the shared area (CO_MMAP_*); NULL: os_last_error(). */
+void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writable);
+void os_driver_unmap(struct os_driver *driver, void *address, u64 bytes);
+
+/* --- byte streams --- */
+
+/*
+ * Where a console's bytes come from and go to. One thread uses a stream;
+ * os_stream_wake() and os_stream_window() are for any thread. A stream whose
+ * peer goes away (socket closed, port disconnected, pty hung up) waits for it
+ * to come back, inside os_stream_wait(); what is written meanwhile is lost, as
+ * on a serial line with nobody at the other end.
+ */
+struct os_stream;
+
+enum {
+	OS_STREAM_READABLE = 1,
+	OS_STREAM_WRITABLE = 2,		/* also set while there is no peer: bytes go nowhere */
+	OS_STREAM_WOKEN = 4,
+};
+
+/* stdin and stdout; a terminal on stdin is left as it is (os_terminal_raw). */
+struct os_stream *os_stream_stdio(struct error *error);
+/* Nobody: reads nothing, swallows what is written. */
+struct os_stream *os_stream_null(struct error *error);
+/* A character device, pty, FIFO, file, or socket ("unix:PATH" or its path). */
+struct os_stream *os_stream_open(const char *path, struct error *error);
+void os_stream_close(struct os_stream *stream);
+/* Waits for any of the wanted (READABLE, WRITABLE) or a wake-up; returns what is so. */
+u32 os_stream_wait(struct os_stream *stream, u32 wanted);
+void os_stream_wake(struct os_stream *stream);
+/* Both return how many bytes went through, 0 if none now. They never block. */
+size_t os_stream_read(struct os_stream *stream, void *buffer, size_t bytes);
+size_t os_stream_write(struct os_stream *stream, const void *buffer, size_t bytes);
+
+/* --- the terminal --- */
+
+/*
+ * Puts the terminal on stdin, if there is one, into raw mode; returns whether
+ * it did. os_terminal_restore() undoes it, as does every way out of the
+ * process that still runs code of ours (exit, fatal signals).
+ */
+bool os_terminal_raw(void);
+void os_terminal_restore(void);
+/* Columns and rows of stdout's terminal; false: none. */
+bool os_terminal_size(u16 *columns, u16 *rows);
+
+/* --- requests from outside --- */
+
+enum os_request {
+	OS_REQUEST_NONE,	/* the time is over */
+	OS_REQUEST_STOP,	/* Ctrl-C, SIGTERM, hang-up: please shut down */
+	OS_REQUEST_KILL,	/* SIGQUIT: at once */
+	OS_REQUEST_RESIZE,	/* the terminal's size changed */
+	OS_REQUEST_ENDED,	/* the guest has ended; only ever posted */
+};
+
+/* Before the first thread is started. */
+int os_requests_begin(struct error *error);
+/* Main thread: waits up to ms (forever: ~0u) for the next request. */
+enum os_request os_requests_wait(u32 ms);
+/* Any thread: makes os_requests_wait() return this request. */
+void os_requests_post(enum os_request request);
+
+/* --- odds and ends --- */
+
+/* Random bytes fit for keys; false: there are none. */
+bool os_random(void *bytes, size_t nbytes);
+int os_write_pidfile(const char *path, struct error *error);
+void os_remove_file(const char *path);
+
+#endif
