@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest: one run of colinux-daemon in the test host, with its console and its agent.
+
+A slot (0, 1) is a pair of ports; one guest after the other may use it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.launcher.agent import Agent, AgentLost, Run
+from runtime.launcher.host import DAEMON, INITRD, KERNEL, TestHost, agent_port, console_port
+from runtime.launcher.pump import Channel
+from runtime.launcher.verdict import GuestSeen, Stop, judge_guest, judge_unresponsive
+
+# init may be asked politely; where there is none to ask, sync and off.
+POWER_OFF = "if [ -d /run/systemd/system ]; then systemctl poweroff; else sync; poweroff; fi"
+
+# The guest's second virtio console (ttys0=) is the agent's line.
+AGENT_TTY = "hvc1"
+
+
+class Log:
+    """A log file that grows while the boot goes on; its first line is the command that repeats it."""
+
+    def __init__(self, path: Path, repeat: str) -> None:
+        self.path = path
+        self._file = path.open("ab", buffering=0)
+        self.write(repeat.encode() + b"\n")
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def mark(self, text: str) -> None:
+        """A line of the launcher's own."""
+        self.write(f"\n--- {text}\n".encode())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a guest is started with: `disks` are the serials of the host's drives, in the guest's order."""
+
+    memory_mib: int
+    cmdline: str
+    initrd: bool
+    disks: Sequence[tuple[str, bool]] = ()  # serial, read-only
+
+
+def daemon_words(config: Config, host: TestHost, slot: int, extra: str = "", agent: bool = True) -> list[str]:
+    """The daemon's command line. What it does not know itself becomes the guest kernel's command line."""
+    words = [DAEMON, f"kernel={KERNEL}", f"mem={config.memory_mib}"]
+    if config.initrd:
+        words.append(f"initrd={INITRD}")
+    for number, (serial, readonly) in enumerate(config.disks):
+        words.append(f"cobd{number}={host.disk(serial)}" + (",ro" if readonly else ""))
+    words.append(f"ttys0={host.port(agent_port(slot))}")
+    words += ["console=hvc0", *([f"colinux.agent={AGENT_TTY}"] if agent else [])]
+    return [*words, *config.cmdline.split(), *extra.split()]
+
+
+class Guest:
+    """What runs in a slot of a host; `start()` may be called again after the end of the one before."""
+
+    def __init__(self, host: TestHost, slot: int, config: Config, console_log: Log, daemon_log: Log) -> None:
+        self.host = host
+        self.slot = slot
+        self.config = config
+        self.name = f"guest{slot}"
+        self.agent = Agent(host.pump, host.qemu.ports[agent_port(slot)], f"guest {slot}")
+        self._console_log = console_log
+        self._daemon_log = daemon_log
+        self._console = bytearray()
+        self._listener: Callable[[bytes], None] | None = None
+        self._channel = Channel(host.pump, host.qemu.ports[console_port(slot)], self._on_console)
+        self._run: Run | None = None
+        self._began = 0.0
+        self.boot_seconds: float | None = None  # of the last start: until the agent was there
+
+    # --- console ----------------------------------------------------------------------------
+
+    def _on_console(self, data: bytes) -> None:
+        self._console += data
+        self._console_log.write(data)
+        if self._listener:
+            self._listener(data)
+
+    @property
+    def console(self) -> str:
+        """What this guest (not the ones before it) has printed."""
+        return self._console.decode(errors="replace")
+
+    def listen(self, listener: Callable[[bytes], None] | None) -> None:
+        """Hand the console's output to somebody as well."""
+        self._listener = listener
+
+    def type(self, data: bytes) -> None:
+        """Keys for the guest's console."""
+        self._channel.send(data)
+
+    # --- life -----------------------------------------------------------------------------------
+
+    @property
+    def daemon(self) -> str:
+        """What the daemon of this guest has said on its standard error."""
+        return self._run.text if self._run else ""
+
+    @property
+    def status(self) -> int | None:
+        """The daemon's exit code, None while the guest runs."""
+        return self._run.status if self._run else None
+
+    @property
+    def running(self) -> bool:
+        return self._run is not None and not self._run.ended
+
+    def start(self, title: str, extra: str = "", agent: bool = True) -> None:
+        """Start the daemon. `extra` goes to the guest kernel's command line; `title` into the logs."""
+        assert not self.running
+        self.host.pump.settle()  # what the guest before has still sent
+        self.agent.forget()
+        self._console.clear()
+        self.boot_seconds = None
+        words = daemon_words(self.config, self.host, self.slot, extra, agent)
+        console = self.host.port(console_port(self.slot))
+        self._console_log.mark(title)
+        self._daemon_log.mark(f"{title}: {shlex.join(words)}")
+        # The daemon is the script's very process, so that its exit code is the run's and its
+        # number is known; a port can be opened once only, so input and output share the opening.
+        self._run = self.host.start(
+            f"echo $$ > {self._pid_file}; exec {shlex.join(words)} 0<>{console} 1>&0",
+            on_output=self._daemon_log.write,
+        )
+        self._began = time.monotonic()
+
+    @property
+    def _pid_file(self) -> str:
+        return f"/tmp/{self.name}.pid"
+
+    def wait_up(self, seconds: float) -> None:
+        """Wait for the guest's agent. Raises Stop with what the guest came to instead."""
+        assert self._run
+        run = self._run
+        self.host.pump.until(lambda: self.agent.hello is not None or run.ended, seconds)
+        waited = time.monotonic() - self._began
+        if self.agent.hello is None:
+            self.host.pump.settle()
+            raise Stop(judge_guest(GuestSeen(self.console, self.daemon, run.status, waited)))
+        self.boot_seconds = waited
+
+    def wait_end(self, seconds: float) -> int | None:
+        """The daemon's exit code, or None when the guest is still there after so long."""
+        assert self._run
+        run = self._run
+        self.host.pump.until(lambda: run.ended, seconds)
+        self.host.pump.settle()
+        self._daemon_log.mark(f"exit code {run.status}")
+        return run.status
+
+    def ask_off(self) -> None:
+        """Ask the guest to switch itself off. No answer is awaited: it may be gone before it can give one."""
+        self.agent.start(POWER_OFF, 0)
+
+    def kill(self) -> int:
+        """kill -9 the daemon; its exit status as its shell would say it (137)."""
+        assert self._run
+        self.host.run(f"kill -9 $(cat {self._pid_file})")
+        return self.host.wait(self._run)
+
+    def stop(self) -> None:
+        """End a guest that still runs: its daemon is asked (SIGTERM), two seconds later killed."""
+        if self._run and not self._run.ended:
+            run = self._run
+            self.host.agent.kill(run)
+            self.host.pump.until(lambda: run.ended, 10 * self.host.factor)
+
+    def close(self) -> None:
+        """Close our ends and the console's log; the guest is not asked."""
+        self.agent.close()
+        self._channel.close()
+        self._console_log.close()
+
+    # --- scripts -----------------------------------------------------------------------------------
+
+    def begin(self, script: str, limit: float) -> Run:
+        """Begin a script in the guest; `limit` in seconds."""
+        return self.agent.start(script, limit)
+
+    def wait(self, run: Run, what: str) -> int:
+        """The script's status. Raises Stop when the guest does not answer or has ended."""
+        assert self._run
+        daemon = self._run
+        self.host.pump.until(lambda: run.ended or daemon.ended, run.limit + 5 if run.limit else float("inf"))
+        if run.status is None and daemon.ended:
+            self.host.pump.settle()
+            raise Stop(
+                judge_guest(
+                    GuestSeen(self.console, self.daemon, daemon.status, time.monotonic() - self._began)
+                )
+            )
+        try:
+            return self.agent.wait(run, extra=0 if not run.ended else 1)
+        except AgentLost as error:
+            raise Stop(judge_unresponsive(what, self.console, run.limit)) from error
+
+    def run(self, script: str, limit: float) -> tuple[int, str]:
+        """Run a script in the guest to its end: (status, output)."""
+        run = self.begin(script, limit)
+        return self.wait(run, script.strip().splitlines()[0][:40]), run.text
