@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The works of a declaration: which artifacts there are, what each stands on.
+
+Data flows one way here: source -> tree -> kernel; packages -> host -> driver;
+programs and packages -> root filesystems; all of it -> boot. Every function
+takes the declaration and returns works; nothing is done until one is asked.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import daemon, driver, hostkernel, kernel, patching, release, rootfs, sources
+from pipeline import lock as locks
+from pipeline.declaration import load
+from pipeline.declaration.model import Declaration, Kernel, Machine, Rootfs
+from pipeline.lock import Lock
+from pipeline.paths import Paths, checkout
+from pipeline.work import Work
+from runtime import launcher
+
+
+def flag(variable: str) -> bool:
+    """Whether an environment variable says yes (anything but empty and 0)."""
+    return os.environ.get(variable, "0") not in ("", "0")
+
+
+@dataclass(frozen=True)
+class Project:
+    """The declaration of a checkout with its lock and its folders."""
+
+    declaration: Declaration
+    paths: Paths
+
+    @classmethod
+    def here(cls) -> Project:
+        """The checkout this file belongs to. Raises UserError for every fault in colinux.toml."""
+        paths = checkout()
+        return cls(load(paths.root / "colinux.toml"), paths)
+
+    @functools.cached_property
+    def lock(self) -> Lock:
+        """colinux.lock, read when first needed; empty where there is none yet, so that `lock --update` can begin."""
+        path = self.paths.root / "colinux.lock"
+        return locks.load(path) if path.exists() else Lock(path=path)
+
+    @functools.cached_property
+    def context(self) -> sources.Context:
+        """What the sources need to know: cache, lock, mirrors, and how strict to be."""
+        return sources.Context(
+            paths=self.paths,
+            lock=self.lock,
+            mirrors=sources.mirrors(),
+            offline=flag("COLINUX_OFFLINE"),
+            locked=flag("COLINUX_LOCKED"),
+        )
+
+    def machine_needs(self, machine: Machine) -> tuple[str, ...]:
+        """The tasks whose artifacts a machine boots with."""
+        images = [*([machine.initramfs] if machine.initramfs else []),
+                  *(disk.rootfs for disk in machine.disks if disk.rootfs)]
+        arch = self.declaration.kernels[machine.kernel].arch
+        host = self.declaration.hosts[machine.host]
+        return tuple(dict.fromkeys([
+            f"kernel:{machine.kernel}", f"driver:{host.name}", f"daemon:{host.os}-{host.arch}",
+            f"agent:{host.arch}", f"agent:{arch}", f"host:{host.name}",
+            *(f"rootfs:{image}" for image in images),
+        ]))
+
+    # --- works, in the order of the data -------------------------------------------------
+
+    def fetches(self) -> Iterator[Work]:
+        """Every byte from outside, into the cache."""
+        for source in self.declaration.sources.values():
+            yield Work(
+                f"fetch:{source.name}", f"fetch and verify the source {source.name}",
+                functools.partial(fetch_source, self, source.name),
+                functools.partial(sources.job, source, self.context), ("setup",))
+        groups = [*map(hostkernel.group, self.declaration.hosts.values()),
+                  *map(rootfs.group, self.declaration.rootfs.values())]
+        for group in groups:
+            yield Work(
+                fetch_task(group), f"fetch and verify the packages of {group.replace(':', ' ')}",
+                functools.partial(fetch_group, self, group),
+                functools.partial(sources.group_job, group, self.context), ("setup",))
+
+    def patches(self) -> Iterator[Work]:
+        """Patched source trees."""
+        for one in self.declaration.kernels.values():
+            yield Work(
+                f"patch:{one.name}", f"unpack Linux {one.series} and lay our changes over it",
+                functools.partial(patch_tree, self, one),
+                functools.partial(patching.job, one, self.declaration, self.lock, self.paths),
+                tuple(f"fetch:{source}" for source in one.sources[:1]))
+
+    def kernels(self) -> Iterator[Work]:
+        """Guest kernels."""
+        for one in self.declaration.kernels.values():
+            yield Work(
+                f"kernel:{one.name}", f"build the cooperative guest kernel {one.name}",
+                functools.partial(kernel.build, one, self.declaration, self.paths),
+                functools.partial(kernel.job, one, self.declaration, self.paths), (f"patch:{one.name}",))
+
+    def hosts(self) -> Iterator[Work]:
+        """Test hosts' kernels, modules and headers, unpacked."""
+        for host in self.declaration.hosts.values():
+            yield Work(
+                f"host:{host.name}", f"unpack the test host {host.name}: kernel, modules, headers",
+                functools.partial(hostkernel.prepare, host, self.declaration, self.context, self.paths),
+                functools.partial(hostkernel.job, host, self.declaration, self.context, self.paths),
+                (fetch_task(hostkernel.group(host)),))
+
+    def drivers(self) -> Iterator[Work]:
+        """Host drivers."""
+        for host in self.declaration.hosts.values():
+            yield Work(
+                f"driver:{host.name}", f"build the host driver for {host.name}",
+                functools.partial(driver.build_linux, host, self.paths),
+                functools.partial(driver.job, host, self.paths), (f"host:{host.name}",))
+
+    def daemons(self) -> Iterator[Work]:
+        """The user-mode side of each host."""
+        for target in sorted({f"{host.os}-{host.arch}" for host in self.declaration.hosts.values()}):
+            yield Work(
+                f"daemon:{target}", f"build colinux-daemon for {target}",
+                functools.partial(daemon.build_daemon, target, self.paths),
+                functools.partial(daemon.daemon_job, target, self.paths), ("setup",))
+
+    def agents(self) -> Iterator[Work]:
+        """The programs that carry results out of hosts and guests."""
+        for arch in sorted({one.arch for one in (*self.declaration.hosts.values(),
+                                                 *self.declaration.kernels.values())}):
+            yield Work(
+                f"agent:{arch}", f"build the test agent for {arch}",
+                functools.partial(daemon.build_agent, arch, self.paths),
+                functools.partial(daemon.agent_job, arch, self.paths), ("setup",))
+
+    def images(self) -> Iterator[Work]:
+        """Root filesystems."""
+        for one in self.declaration.rootfs.values():
+            yield Work(
+                f"rootfs:{one.name}", f"build the root filesystem {one.name} ({one.kind})",
+                functools.partial(rootfs.build, one, self.declaration, self.context, self.paths),
+                functools.partial(rootfs.job, one, self.declaration, self.context, self.paths),
+                self.image_needs(one))
+
+    def image_needs(self, one: Rootfs) -> tuple[str, ...]:
+        """What a root filesystem is made of."""
+        return (fetch_task(rootfs.group(one)), *(f"fetch:{source}" for source in one.sources), f"agent:{one.arch}")
+
+    def boots(self) -> Iterator[Work]:
+        """Machines: booted beside a real host kernel, checked and judged."""
+        for machine in self.declaration.machines.values():
+            yield Work(
+                f"boot:{machine.name}", f"boot and judge: {machine.title}",
+                functools.partial(boot_machine, self, machine),
+                functools.partial(launcher.job, machine, self.declaration, self.paths, self.lock.digest()),
+                self.machine_needs(machine))
+
+    def releases(self) -> Work:
+        """Everything that was built and booted, in one folder."""
+        machines = release.machines(self.declaration)
+        return Work(
+            "release", f"make dist/{self.declaration.project.name}-{self.declaration.project.version}/",
+            functools.partial(release.build, self.declaration, self.lock, self.paths),
+            functools.partial(release.job, self.declaration, self.lock, self.paths),
+            tuple(f"boot:{name}" for name in machines))
+
+
+def fetch_task(group: str) -> str:
+    """The task that fetches a lock group of packages: "host:x" is fetched by fetch:host-x."""
+    return "fetch:" + group.replace(":", "-")
+
+
+def fetch_source(project: Project, name: str) -> None:
+    """Bring one declared source into the cache."""
+    sources.fetch(project.declaration.sources[name], project.context)
+
+
+def fetch_group(project: Project, group: str) -> None:
+    """Bring one group of packages into the cache."""
+    sources.fetch_packages(group, project.context)
+
+
+def patch_tree(project: Project, one: Kernel) -> None:
+    """Unpack a kernel's source, unless it is there, and lay our changes over it."""
+
+    def unpack(destination: Path) -> None:
+        source, fetched = sources.fetch_first(
+            [project.declaration.sources[name] for name in one.sources], project.context)
+        sources.unpack(source, fetched, destination, project.context)
+
+    patching.prepare(one, project.declaration, unpack, project.lock, project.paths)
+
+
+def check_patches(project: Project, one: Kernel) -> None:
+    """Prove in seconds that a kernel's patches apply to its pristine source."""
+    patching.check(one, project.declaration, project.lock, project.paths)
+
+
+def boot_machine(project: Project, machine: Machine) -> None:
+    """Boot a machine; anything but the verdict `pass` raises, with the evidence kept."""
+    launcher.boot(machine.name, project.declaration, project.paths, lock_digest=project.lock.digest())
+
+
+def update_lock(project: Project, names: tuple[str, ...] = ()) -> list[str]:
+    """Resolve every source, host and root filesystem anew and write colinux.lock; returns what changed.
+
+    Keeps `project.lock` as it was: the next command reads the new file.
+    """
+    lock = project.lock
+    wanted = {f"source:{s.name}": functools.partial(sources.resolve, s, project.context)
+              for s in project.declaration.sources.values()}
+    for host in project.declaration.hosts.values():
+        wanted[hostkernel.group(host)] = functools.partial(hostkernel.resolve, host, project.context)
+    for image in project.declaration.rootfs.values():
+        wanted[rootfs.group(image)] = functools.partial(rootfs.resolve, image, project.context)
+    changed = []
+    for group, resolve in wanted.items():
+        if names and group not in names:
+            continue
+        blobs = resolve()
+        if group not in lock.groups or lock.group(group) != tuple(blobs):
+            changed.append(group)
+        lock = lock.with_group(group, blobs)
+    lock = lock.only(tuple(wanted))
+    lock.save(project.paths.root / "colinux.lock")
+    return changed
+

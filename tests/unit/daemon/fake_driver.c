@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A driver without a kernel; see fake_driver.h. */
+#include "fake_driver.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#define MIB (1ull << 20)
+#define SHARED_BYTES ((CO_DEVICE_PAGES + 1ull) * CO_PAGE_SIZE)
+
+struct fake_driver fake = {
+	.range = { { 64 * MIB, 48 * MIB }, { 256 * MIB, 32 * MIB } },
+	.nranges = 2,
+	.abi_version = CO_ABI_VERSION,
+};
+
+struct os_driver {
+	int memory;	/* the shared pages, then the ranges one after the other */
+	struct co_range range[CO_MAX_RANGES];
+	u32 nranges;
+	/* the coroutine; whose turn it is, under the lock */
+	struct os_mutex lock;
+	struct os_cond turn;
+	bool started, has_thread, in_guest, ended, kicked;
+	struct os_thread thread;
+};
+
+static struct os_driver *open_driver;
+static u8 *views[CO_MAX_RANGES];	/* the guest's own mappings */
+
+static u64 file_offset(const struct os_driver *driver, u64 address, u64 bytes)
+{
+	u64 at = SHARED_BYTES;
+	u32 i;
+
+	if (address + bytes <= SHARED_BYTES)
+		return address;
+	for (i = 0; i < driver->nranges; i++) {
+		if (address >= driver->range[i].start &&
+		    address + bytes <= driver->range[i].start + driver->range[i].bytes)
+			return at + address - driver->range[i].start;
+		at += driver->range[i].bytes;
+	}
+	return ~0ull;
+}
+
+void *fake_at(u64 address, u64 bytes)
+{
+	u32 i;
+
+	for (i = 0; i < open_driver->nranges; i++) {
+		const struct co_range *range = &open_driver->range[i];
+
+		if (address < range->start || address + bytes > range->start + range->bytes)
+			continue;
+		return views[i] + (address - range->start);
+	}
+	fprintf(stderr, "the test has no guest memory at 0x%llx\n", (unsigned long long)address);
+	abort();
+}
+
+/* --- opening and memory --- */
+
+struct os_driver *os_driver_open(struct error *error)
+{
+	struct os_driver *driver;
+
+	if (fake.absent) {
+		error_set_code(error, EXIT_NO_DRIVER, "the fake driver is not installed");
+		return NULL;
+	}
+	driver = calloc(1, sizeof(*driver));
+	driver->memory = memfd_create("guest", MFD_CLOEXEC);
+	CHECK(driver->memory >= 0);
+	os_mutex_init(&driver->lock);
+	os_cond_init(&driver->turn);
+	open_driver = driver;
+	fake.opens++;
+	return driver;
+}
+
+void os_driver_close(struct os_driver *driver)
+{
+	u32 i;
+
+	/* the guest's thread, if any, sleeps for ever in fake_leave() */
+	for (i = 0; i < driver->nranges && !driver->has_thread; i++)
+		munmap(views[i], driver->range[i].bytes);
+	close(driver->memory);
+	if (!driver->has_thread)
+		free(driver);
+}
+
+static void *map(struct os_driver *driver, u64 offset, u64 bytes, int protection)
+{
+	u64 at = file_offset(driver, offset, bytes);
+	void *address;
+
+	if (at == ~0ull) {
+		errno = EINVAL;
+		return NULL;
+	}
+	address = mmap(NULL, bytes, protection, MAP_SHARED, driver->memory, at);
+	return address == MAP_FAILED ? NULL : address;
+}
+
+void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writable)
+{
+	return map(driver, offset, bytes, PROT_READ | (writable ? PROT_WRITE : 0));
+}
+
+void os_driver_unmap(struct os_driver *driver, void *address, u64 bytes)
+{
+	(void)driver;
+	munmap(address, bytes);
+}
+
+static void create(struct os_driver *driver, struct co_create *create)
+{
+	u64 bytes = SHARED_BYTES, grow;
+	u32 i;
+
+	fake.creates++;
+	driver->nranges = fake.nranges;
+	memcpy(driver->range, fake.range, sizeof(driver->range));
+	if (fake.scattered && create->image_bytes > driver->range[0].bytes) {
+		grow = create->image_bytes - driver->range[0].bytes;
+		grow = (grow + CO_CHUNK_SIZE - 1) & ~(CO_CHUNK_SIZE - 1);
+		driver->range[0].bytes += grow;
+		for (i = 1; i < driver->nranges; i++)
+			driver->range[i].start += grow;
+	}
+	for (i = 0; i < driver->nranges; i++)
+		bytes += driver->range[i].bytes;
+	CHECK(!ftruncate(driver->memory, bytes));
+	for (i = 0; i < driver->nranges; i++) {
+		views[i] = map(driver, driver->range[i].start, driver->range[i].bytes,
+			       PROT_READ | PROT_WRITE);
+		/* what the daemon does not write is visible: real memory is not zero */
+		memset(views[i], 0xa5, driver->range[i].bytes < 4 * MIB ? driver->range[i].bytes : 4 * MIB);
+	}
+	fake.comm = map(driver, CO_MMAP_COMM, CO_PAGE_SIZE, PROT_READ | PROT_WRITE);
+	fake.devices = map(driver, CO_MMAP_DEVICES, CO_DEVICE_PAGES * CO_PAGE_SIZE,
+			   PROT_READ | PROT_WRITE);
+	create->code_phys = 0x5000;
+	create->area_phys = 0x700000;
+	create->nranges = driver->nranges;
+	memcpy(create->range, driver->range, sizeof(create->range));
+	fake.create = *create;
+}
+
+/* --- the coroutine --- */
+
+static void guest_thread(void *arg)
+{
+	(void)arg;
+	fake.guest();
+	fake_leave(CO_R_SHUTDOWN, 0, 0);
+}
+
+void fake_leave(u32 reason, u64 arg0, u64 arg1)
+{
+	struct os_driver *driver = open_driver;
+
+	os_lock(&driver->lock);
+	fake.comm->reason = reason;
+	fake.comm->arg[0] = arg0;
+	fake.comm->arg[1] = arg1;
+	driver->in_guest = false;
+	os_wake_all(&driver->turn);
+	while (!driver->in_guest)
+		os_wait(&driver->turn, &driver->lock);
+	os_unlock(&driver->lock);
+}
+
+void fake_leave_text(u32 reason, const char *text)
+{
+	size_t bytes = strlen(text);
+
+	memcpy(fake.comm->text, text, bytes);
+	fake.comm->text_len = bytes;
+	fake_leave(reason, 0, 0);
+}
+
+u32 fake_idle(u32 ms)
+{
+	struct os_driver *driver = open_driver;
+	u32 taken;
+
+	os_lock(&driver->lock);
+	if (!fake.pending[0] && !fake.pending[1])
+		os_wait_ms(&driver->turn, &driver->lock, ms);
+	taken = fake.pending[0];
+	fake.pending[0] = fake.pending[1] = 0;
+	os_unlock(&driver->lock);
+	return taken;
+}
+
+static enum os_call run(struct os_driver *driver, struct co_run *run)
+{
+	struct error error;
+
+	os_lock(&driver->lock);
+	driver->in_guest = true;
+	os_wake_all(&driver->turn);
+	if (!driver->has_thread) {
+		driver->has_thread = true;
+		CHECK(!os_thread_start(&driver->thread, "guest", guest_thread, NULL, &error));
+	}
+	while (driver->in_guest && !driver->kicked)
+		os_wait(&driver->turn, &driver->lock);
+	run->reason = driver->in_guest ? CO_R_KICKED : fake.comm->reason;
+	driver->kicked = false;
+	run->arg[0] = fake.comm->arg[0];
+	run->arg[1] = fake.comm->arg[1];
+	os_unlock(&driver->lock);
+	return OS_CALL_OK;
+}
+
+static void irq(struct os_driver *driver, const struct co_irq *irq)
+{
+	os_lock(&driver->lock);
+	fake.pending[0] |= irq->pending[0];
+	fake.pending[1] |= irq->pending[1];
+	fake.events |= irq->events;
+	if (irq->events)
+		fake.pending[0] |= 1u << CO_VIRQ_EVENT;
+	fake.irqs++;
+	os_wake_all(&driver->turn);
+	os_unlock(&driver->lock);
+}
+
+enum os_call os_driver_call(struct os_driver *driver, u32 request, void *argument)
+{
+	struct co_version *version = argument;
+
+	switch (request) {
+	case CO_NR_VERSION:
+		CHECK_EQUAL(version->size, sizeof(*version));
+		version->abi_version = fake.abi_version;
+		strcpy(version->release, "fake");
+		return OS_CALL_OK;
+	case CO_NR_CREATE:
+		CHECK_EQUAL(((struct co_create *)argument)->size, sizeof(struct co_create));
+		if (fake.create_result != OS_CALL_OK)
+			return fake.create_result;
+		create(driver, argument);
+		return OS_CALL_OK;
+	case CO_NR_START:
+		CHECK_EQUAL(((struct co_start *)argument)->size, sizeof(struct co_start));
+		fake.start = *(struct co_start *)argument;
+		return OS_CALL_OK;
+	case CO_NR_RUN:
+		CHECK_EQUAL(((struct co_run *)argument)->size, sizeof(struct co_run));
+		return run(driver, argument);
+	case CO_NR_IRQ:
+		CHECK_EQUAL(((struct co_irq *)argument)->size, sizeof(struct co_irq));
+		irq(driver, argument);
+		return OS_CALL_OK;
+	case CO_NR_KICK:
+		os_lock(&driver->lock);
+		driver->kicked = true;
+		os_wake_all(&driver->turn);
+		os_unlock(&driver->lock);
+		return OS_CALL_OK;
+	case CO_NR_STATS:
+		((struct co_stats *)argument)->switches = 42;
+		return OS_CALL_OK;
+	}
+	return OS_CALL_UNKNOWN;
+}

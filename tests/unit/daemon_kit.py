@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the daemon's tests share: instrumented programs, kernels made by hand, a daemon to talk to.
+
+The programs are compiled with the address and undefined-behaviour sanitizers,
+once for each state of the sources, into build/test/daemon/.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import fcntl
+import functools
+import os
+import pty
+import signal
+import struct
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+from pipeline import daemon as pipeline_daemon
+from pipeline import digest
+from pipeline.paths import atomic_dir, checkout, file_lock, remove
+
+PATHS = checkout()
+HARNESS = PATHS.root / "tests/unit/daemon"
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+FLAGS = (
+    "-std=gnu11",
+    "-D_GNU_SOURCE",
+    "-g",
+    "-O1",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-pthread",
+    *SANITIZE,
+    *(f"-I{folder}" for folder in (PATHS.root / "runtime/abi", PATHS.root / "runtime/daemon", HARNESS)),
+)
+SUPPORT = ("check_failed", "fake_driver", "guest")
+# A report of theirs must be told from an exit code of the daemon.
+ENVIRONMENT = {
+    "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:handle_abort=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    "LSAN_OPTIONS": "exitcode=99",
+}
+
+
+@functools.cache
+def programs() -> Path:
+    """The folder with `daemon` (the real one), `fake-daemon` (a scripted guest instead of a driver),
+    and each tests/unit/daemon/{test,fuzz}_*.c as a program."""
+    product = pipeline_daemon.daemon_sources("linux", PATHS)
+    harness = sorted(HARNESS.glob("*.c"))
+    key = digest.of_json(
+        [
+            digest.tree_digest(
+                [PATHS.root / "runtime/daemon", PATHS.root / "runtime/abi", HARNESS], PATHS.root
+            ),
+            FLAGS,
+            subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True).stdout,
+        ]
+    )[:16]
+    folder = PATHS.build / "test/daemon" / key
+    with file_lock(PATHS.build / "test/daemon.lock"):
+        if folder.exists():
+            return folder
+        for old in folder.parent.glob("*"):
+            remove(old)
+        with atomic_dir(folder) as new:
+            _compile(new, (*product, *harness))
+            _link(new, product, harness)
+    return folder
+
+
+def _gcc(*arguments: str | Path) -> None:
+    done = subprocess.run(["gcc", *FLAGS, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _compile(folder: Path, sources: tuple[Path, ...]) -> None:
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda source: _gcc("-c", source, "-o", folder / f"{source.stem}.o"), sources))
+
+
+def _link(folder: Path, product: tuple[Path, ...], harness: list[Path]) -> None:
+    def link(name: str, *stems: str) -> None:
+        _gcc(*(folder / f"{stem}.o" for stem in stems), "-o", folder / name)
+
+    every = [path.stem for path in product]
+    doorless = [stem for stem in every if stem != "driver_linux"]
+    library = [stem for stem in doorless if stem != "main"]
+    link("daemon", *every)
+    link("fake-daemon", *doorless, *SUPPORT, "guest_program")
+    for path in harness:
+        if path.stem.startswith(("test_", "fuzz_")):
+            frame = ("check",) if path.stem.startswith("test_") else ()
+            link(path.stem.replace("_", "-"), *library, *SUPPORT, *frame, path.stem)
+
+
+# --- kernels made by hand ---------------------------------------------------------------------
+
+PAGE = 4096
+BASE = 0x1000000  # link-time physical address
+AREA_VA = 0xFFFF_FFFF_FF57_9000
+NOTE_OWNER = b"colinux\0"
+
+
+def note(
+    abi: int = 1,
+    flags: int = 1,
+    area_va: int = AREA_VA,
+    area_pte: int = BASE + 0x3000,
+    *,
+    owner: bytes = NOTE_OWNER,
+    kind: int = 1,
+    desc: bytes | None = None,
+) -> bytes:
+    """An ELF note; area_pte defaults to the page after the text."""
+    body = struct.pack("<IIQQ", abi, flags, area_va, area_pte) if desc is None else desc
+    return (
+        struct.pack("<III", len(owner), len(body), kind)
+        + owner.ljust(-(-len(owner) // 4) * 4, b"\0")
+        + body.ljust(-(-len(body) // 4) * 4, b"\0")
+    )
+
+
+def segment(kind: int, offset: int, paddr: int, filesz: int, memsz: int, align: int = 4) -> bytes:
+    """A program header."""
+    return struct.pack(
+        "<IIQQQQQQ", kind, 7, offset, (0xFFFFFFFF80000000 + paddr) % 2**64, paddr, filesz, memsz, align
+    )
+
+
+def header(
+    count: int,
+    *,
+    entry: int = BASE,
+    ident: bytes = b"\x7fELF\2\1\1",
+    kind: int = 2,
+    machine: int = 62,
+    phoff: int = 64,
+    phentsize: int = 56,
+) -> bytes:
+    """An ELF header."""
+    return struct.pack(
+        "<16sHHIQQQIHHHHHH", ident, kind, machine, 1, entry, phoff, 0, 0, 64, phentsize, count, 0, 0, 0
+    )
+
+
+TEXT = bytes(range(256)) * 32  # two pages
+DATA = b"DATA" * 1024  # one page: the shared area's entries are its first ones
+BSS = 3 * PAGE
+
+
+def kernel(
+    notes: bytes | None = None, *, segments: list[bytes] | None = None, head: bytes | None = None
+) -> bytes:
+    """A cooperative vmlinux: text at BASE, a hole of a page, data with bss; the note lies at the end."""
+    notes = note() if notes is None else notes
+    if segments is None:
+        segments = [
+            segment(1, PAGE, BASE, len(TEXT), len(TEXT)),
+            segment(1, 3 * PAGE, BASE + 0x3000, len(DATA), len(DATA) + BSS),
+            segment(4, 4 * PAGE, 0, len(notes), len(notes)),
+        ]
+    head = header(len(segments)) if head is None else head
+    front = (head + b"".join(segments)).ljust(PAGE, b"\0")
+    return front + TEXT + DATA + notes
+
+
+# --- daemons ------------------------------------------------------------------------------------
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, **ENVIRONMENT, **more}
+
+
+def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the instrumented daemon, without any driver."""
+    return subprocess.run(
+        [programs() / "daemon", *arguments],
+        cwd=folder,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+
+def boot(
+    folder: Path, guest: str, *arguments: str, driver: str = "", stdin: str | None = None, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run a scripted guest (tests/unit/daemon/guest_program.c) to its end."""
+    image = folder / "vmlinux"
+    if not image.exists():
+        image.write_bytes(kernel())
+    return subprocess.run(
+        [programs() / "fake-daemon", "kernel=vmlinux", "mem=64", *arguments],
+        cwd=folder,
+        text=True,
+        env=environment(FAKE_GUEST=guest, FAKE_DRIVER=driver),
+        input=stdin or "",
+        capture_output=True,
+        check=False,
+        timeout=timeout,
+    )
+
+
+class Terminal:
+    """A scripted guest on a terminal of its own, the daemon in the foreground of a new session."""
+
+    def __init__(self, folder: Path, guest: str, *arguments: str, size: tuple[int, int] = (80, 25)) -> None:
+        (folder / "vmlinux").write_bytes(kernel())
+        self.master, slave = pty.openpty()
+        self.slave_name = os.ttyname(slave)
+        self.resize(*size)
+        self.output = b""
+        self.errors = folder / "stderr"
+        with self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [programs() / "fake-daemon", "kernel=vmlinux", "mem=64", *arguments],
+                cwd=folder,
+                env=environment(FAKE_GUEST=guest),
+                stdin=slave,
+                stdout=slave,
+                stderr=errors,
+                start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            )
+        self.slave = slave  # kept open: its modes can be read after the daemon's end
+        os.set_blocking(self.master, False)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """A change while the daemon runs raises SIGWINCH, as in a terminal emulator."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def modes(self) -> list[object]:
+        return list(termios.tcgetattr(self.slave))
+
+    def type(self, text: bytes) -> None:
+        os.write(self.master, text)
+
+    def expect(self, text: bytes, seconds: float = 20) -> None:
+        """Wait until the guest has printed this."""
+        until = time.monotonic() + seconds
+        while text not in self.output:
+            assert time.monotonic() < until, (text, self.output, self.errors.read_text())
+            try:
+                self.output += os.read(self.master, 4096)
+            except (BlockingIOError, OSError):
+                time.sleep(0.01)
+
+    def wait(self, seconds: float = 30) -> int:
+        return self.process.wait(seconds)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)

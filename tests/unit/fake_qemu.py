@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A QEMU made of words: QMP, a test host's agent, and guests that behave as the test says.
+
+Installed under QEMU's name (see launcher_kit.py). It answers the launcher's
+scripts by what they contain, so that whole boots are played in a second. Words
+`fake.NAME` on the host's kernel command line choose a behaviour:
+
+    die           QEMU complains and exits with 1      host-silent   the host never comes up
+    host-panic    the host crashes under the guest     host-reset    the host is reset under the guest
+    no-driver     insmod fails                         silent        the guest prints nothing
+    hang          it prints two lines, then nothing    panic         it panics before it is up
+    refused       the daemon ends with 255             late-panic    it panics during a check
+    bad-forks     a check finds a fault                stuck         a check never ends
+    no-off        the guest does not switch off        leak          the host loses 20 MiB a guest
+    complain      the host's log has an oops           bad-disk      host and guest read different disks
+    no-nmi        NMIs do not arrive                   linger        it stays after SIGTERM
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import signal
+import socket
+import sys
+import time
+
+NAMES = {}
+for word in sys.argv:
+    if m := re.match(r"socket,id=(\w+),fd=(\d+)", word):
+        NAMES[m[1]] = int(m[2])
+PORTS = {}
+for word in sys.argv:
+    if m := re.match(r"virtserialport,chardev=(\w+),name=(.*)", word):
+        PORTS[m[2]] = NAMES[m[1]]
+SERIALS = [m[1] for word in sys.argv if (m := re.match(r"virtio-blk-pci,.*serial=(\w+)", word))]
+CMDLINE = sys.argv[sys.argv.index("-append") + 1].split()
+MODES = {word[5:] for word in CMDLINE if word.startswith("fake.")}
+CONSOLE = next(m[1] for word in sys.argv if (m := re.match(r"file,id=serial,path=(.*),append=on", word)))
+
+DISK = "d" * 64
+FILE = "f" * 64
+state = {"guests": 0, "nmis": 0, "mces": 0, "driver": False}
+
+
+def console(text: str) -> None:
+    with open(CONSOLE, "a") as file:  # noqa: PTH123
+        file.write(text)
+
+
+class Line:
+    """One end of a socket, by line and by count."""
+
+    def __init__(self, fd: int) -> None:
+        self.sock = socket.socket(fileno=fd)
+        self.buffer = b""
+
+    def send(self, data: str) -> None:
+        self.sock.sendall(data.encode())
+
+    def requests(self):
+        data = self.sock.recv(65536)
+        if not data:
+            sys.exit(0)
+        self.buffer += data
+        while b"\n" in self.buffer:
+            line, rest = self.buffer.split(b"\n", 1)
+            words = line.decode().split()
+            if words and words[0] == "run":
+                count = int(words[3])
+                if len(rest) < count:
+                    return
+                self.buffer = rest[count:]
+                yield words, rest[:count].decode()
+            else:
+                self.buffer = rest
+                yield words, line.decode()
+
+    def answer(self, number: str, status: int, text: str = "") -> None:
+        if text:
+            self.send(f"out {number} {len(text.encode())}\n{text}")
+        self.send(f"exit {number} {status}\n")
+
+
+class Guest:
+    def __init__(self, host: Line, number: str, script: str) -> None:
+        slot = int(re.search(r"guest(\d)\.pid", script)[1])
+        self.host, self.number, self.slot = host, number, slot
+        self.line, self.screen = lines[f"colinux.guest{slot}"], lines[f"colinux.console{slot}"]
+        self.over = False
+        state["guests"] += 1
+        if "rdinit=/bin/false" in script:
+            self.end(16, "colinux-daemon: guest panic: Attempted to kill init! exitcode=0x00000100\n")
+        elif "refused" in MODES:
+            self.end(255, "colinux-daemon: /colinux/vmlinux is not a cooperative kernel\n")
+        elif "panic" in MODES:
+            self.screen.send("[    0.1] booting\n")
+            self.end(16, "colinux-daemon: guest panic: VFS: cannot find root\n")
+        elif "silent" not in MODES:
+            self.screen.send("[    0.000000] Linux version 6.1.0-colinux\r\n[    0.100000] \x1b[1mlast words\x1b[0m\r\n")
+            if "host-panic" in MODES:
+                console("BUG: unable to handle page fault for address: 0000dead\nKernel panic - not syncing: Fatal exception\n")
+                qmp_event("guest-reset")
+            elif "host-reset" in MODES:
+                qmp_event("guest-reset")
+            elif "hang" not in MODES:
+                self.screen.send("login: ")
+                if "colinux.agent=hvc1" in script:
+                    self.line.send("hello 1 hvc1\n")
+
+    def end(self, status: int, text: str = "") -> None:
+        if not self.over:
+            self.over = True
+            self.host.answer(self.number, status, text)
+
+    def obey(self, words: list[str], script: str) -> None:
+        if words[0] == "run" and not self.over:
+            self.run(words[1], script)
+
+    def run(self, number: str, script: str) -> None:
+        if "poweroff" in script:
+            if "no-off" not in MODES:
+                self.end(0)
+            return
+        if "sysrq" in script:
+            self.end(16, "colinux-daemon: guest panic: sysrq triggered crash\n")
+            return
+        if "forks 300" in script and "stuck" in MODES:
+            return
+        if "forks 300" in script and "late-panic" in MODES:
+            self.end(16, "colinux-daemon: guest panic: too many forks\n")
+            return
+        if "spin" in script or "fpu 100" in script or "while :" in script:
+            return
+        faults = "bad-forks" in MODES
+        answers = [
+            ("uname -r; cat", "6.1.192-colinux\nLinux version 6.1.192-colinux (gcc 12.2.0)\n"),
+            ("echo release", "release=6.1.192-colinux\nmachine=x86_64\n"),
+            ("colinux-check mem", "total_kib=112640\nfree_kib=90000\nmib=43\nfaults=0\n"),
+            ("mke2fs", f"written={FILE}  -\nagain={FILE}  -\ncopy=equal\ndevice={DISK}  -\n"),
+            ("timers", "sleep10_min_ms=10.1\nsleep10_median_ms=10.4\nsleep10_max_ms=12\nsleep1_min_ms=1.1\n"
+             "sleep1_median_ms=1.2\nsleep1_max_ms=2\nmonotonic_s=1.0\nwall_s=1.0\nreads=9\nbackward=0\n"
+             f"epoch={time.time():.3f}\n"),
+            ("fpu", "level=avx\nholders=4\nrounds=99\nforks=20\nfaults=0\n"),
+            ("forks 300", f"fault: fork 7\nforks=300\nseconds=1\nfaults={int(faults)}\n" if faults else
+             "forks=300\nseconds=1.000\nfaults=0\n"),
+            ("is-system-running", "running\n"),
+            ("apt-get", "apt 2.6.1 (amd64)\n"),
+            ("serial-getty", "getty=active\n"),
+        ]  # fmt: skip
+        for part, text in answers:
+            if part in script:
+                return self.line.answer(number, int(faults and part == "forks 300"), text)
+        self.line.answer(number, 127, f"fake guest: what is {script!r}?\n")
+
+
+guests: dict[int, Guest] = {}
+loads: list[str] = []
+
+
+def host_run(host: Line, number: str, script: str) -> None:
+    if "colinux-daemon" in script:
+        guest = Guest(host, number, script)
+        guests[guest.slot] = guest
+        return
+    if "while :" in script:  # host load
+        if "forks" in script:
+            host.send(f"out {number} 8\nforks=1\n")
+        if "sha256sum" in script:
+            text = "bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8  -\n" * 2
+            host.send(f"out {number} {len(text)}\n{text}")
+        loads.append(number)
+        return
+    if m := re.search(r"kill -9 .*guest(\d)\.pid", script):
+        guests[int(m[1])].end(137)
+    lost = 20480 * state["guests"] if "leak" in MODES else 0
+    oops = "[   99.0] Oops: 0000 [#1] PREEMPT SMP\n" if "complain" in MODES and state["guests"] else ""
+    ports = "".join(f"port.{name}=/dev/vport0p{n}\n" for n, name in enumerate(PORTS, 1))
+    disks = "".join(f"disk.{serial}=/dev/vd{chr(97 + n)}\n" for n, serial in enumerate(SERIALS))
+    seen = 0 if "no-nmi" in MODES else state["nmis"]
+    answers = [
+        ("/sys/class/virtio-ports", 0, ports + disks),
+        ("uname -r", 0, "6.1.0-fake\n"),
+        ("grep -qw avx", 0, ""),
+        ("insmod", int("no-driver" in MODES), "insmod: bad module\n" if "no-driver" in MODES else ""),
+        ("colinux-check pool", 0, "pool_chunks=10\npool_chunks_used=0\nchunk_kib=4096\n"),
+        ("drop_caches\nsleep", 0, f"free_kib={900000 - lost - (40960 if state['driver'] else 0)}\n"),
+        ("sha256sum < /dev/", 0, f"{'e' * 64 if 'bad-disk' in MODES else DISK}  -\n"),
+        ("rmmod", 0, ""),
+        ("dmesg", 0, f"[    0.0] Linux version 6.1.0-fake\n{oops}"),
+        ("echo alive", 0, "alive\n"),
+        ("timers 30", 0, "sleep10_median_ms=10.2\n"),
+        ("NMI:", 0, f"NMI: {seen} {seen} Non-maskable interrupts\n"),
+        ("MCE:", 0, f"MCE: {state['mces']} 0 Machine check exceptions\n"),
+        ("kill -9", 0, ""),
+        ("echo hello-host", 0, "hello-host\n"),
+    ]
+    for part, status, text in answers:
+        if part in script:
+            if part == "insmod":
+                state["driver"] = True
+            if part == "rmmod":
+                state["driver"] = False
+            return host.answer(number, status, text)
+    host.answer(number, 127, f"fake host: what is {script!r}?\n")
+
+
+def qmp_event(reason: str) -> None:
+    qmp.send(json.dumps({"event": "SHUTDOWN", "data": {"guest": True, "reason": reason}}) + "\n")
+    time.sleep(0.1)
+    sys.exit(0)
+
+
+def qmp_line(line: str) -> None:
+    request = json.loads(line)
+    name = request["execute"]
+    if name == "inject-nmi":
+        state["nmis"] += 1
+    text = ""
+    if name == "human-monitor-command":
+        state["mces"] += 1
+    if name not in ("qmp_capabilities", "inject-nmi", "human-monitor-command"):
+        qmp.send(json.dumps({"error": {"class": "CommandNotFound", "desc": f"no {name}"}}) + "\n")
+        return
+    qmp.send(json.dumps({"return": text or {}}) + "\n")
+
+
+def main() -> None:
+    if "die" in MODES:
+        sys.exit("qemu-system-x86_64: could not find the moon")
+    if "linger" in MODES:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    qmp.send(json.dumps({"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}}}}) + "\n")
+    console("[    0.000000] Linux version 6.1.0-fake\n")
+    if "host-silent" not in MODES:
+        lines["colinux.host"].send("hello 1 colinux.host\n")
+    while True:
+        ready, _, _ = select.select([line.sock for line in [qmp, *lines.values()]], [], [])
+        for sock in ready:
+            if sock is qmp.sock:
+                for _, line in qmp.requests():
+                    qmp_line(line)
+            for name, line in lines.items():
+                if sock is not line.sock:
+                    continue
+                if name.startswith("colinux.console"):
+                    line.send(line.sock.recv(4096).decode().upper())  # a terminal that shouts
+                    continue
+                for words, text in line.requests():
+                    if name == "colinux.host" and words[0] == "run":
+                        host_run(line, words[1], text)
+                    elif name == "colinux.host" and words[0] == "kill":
+                        for guest in guests.values():
+                            if guest.number == words[1]:
+                                guest.end(143)
+                        if words[1] in loads:
+                            line.answer(words[1], 143)
+                    elif name.startswith("colinux.guest") and int(name[-1]) in guests:
+                        guests[int(name[-1])].obey(words, text)
+
+
+if __name__ == "__main__":
+    qmp = Line(NAMES["qmp"])
+    lines = {name: Line(fd) for name, fd in PORTS.items()}
+    main()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The C tests of the daemon's parts (tests/unit/daemon), each as a test of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import daemon_kit
+import pytest
+
+TABLE = re.compile(r'^\t\{ "(\w+)", \1 \},$', re.M)
+
+
+def names() -> list[str]:
+    """Every test of every table, read from the sources, so that collecting compiles nothing."""
+    return [
+        f"{source.stem.replace('_', '-')}:{name}"
+        for source in sorted(daemon_kit.HARNESS.glob("test_*.c"))
+        for name in TABLE.findall(source.read_text())
+    ]
+
+
+@pytest.mark.parametrize("test", names())
+def test_c(test: str, tmp_path: Path) -> None:
+    program, name = test.split(":")
+    done = subprocess.run(
+        [daemon_kit.programs() / program, name],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        check=False,
+        env=daemon_kit.environment(),
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_tables_are_read_whole() -> None:
+    """What the programs themselves list is what runs here."""
+    listed = [
+        f"{source.stem.replace('_', '-')}:{name}"
+        for source in sorted(daemon_kit.HARNESS.glob("test_*.c"))
+        for name in subprocess.run(
+            [daemon_kit.programs() / source.stem.replace("_", "-")],
+            text=True,
+            check=True,
+            capture_output=True,
+            env=daemon_kit.environment(),
+        ).stdout.split()
+    ]
+    assert listed == names()
+    assert len(listed) > 40
+
+
+def test_a_failing_check_fails(tmp_path: Path) -> None:
+    """A test program with a false CHECK, and one with a memory error, must not pass for good ones."""
+    for body, sign in (
+        ("CHECK_EQUAL(1 + 1, 3);", "expected 3"),
+        ("char *p = malloc(8); free(p); CHECK(p[0] == p[1]);", "AddressSanitizer"),
+    ):
+        source = tmp_path / "test_bad.c"
+        source.write_text(
+            f'#include "check.h"\nstatic void bad(void) {{ {body} }}\n'
+            'const struct test tests[] = { { "bad", bad }, { 0 } };\n'
+        )
+        program = tmp_path / "bad"
+        folder = daemon_kit.programs()
+        subprocess.run(
+            [
+                "gcc",
+                *daemon_kit.FLAGS,
+                "-Wno-use-after-free",
+                source,
+                folder / "check.o",
+                folder / "check_failed.o",
+                "-o",
+                program,
+            ],
+            check=True,
+        )
+        done = subprocess.run(
+            [program, "bad"], text=True, capture_output=True, check=False, env=daemon_kit.environment()
+        )
+        assert done.returncode not in (0, None)
+        assert sign in done.stderr
+
+
+def test_thirty_thousand_hostile_drivers(tmp_path: Path) -> None:
+    """Nothing that a guest writes into rings, buffers and registers harms the daemon."""
+    program = daemon_kit.programs() / "fuzz-devices"
+    done = subprocess.run(
+        [program, "1", "30000"],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        check=False,
+        env=daemon_kit.environment(),
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) > 3000  # it is served where it keeps the rules
+    assert done.stderr.count("\n") < 20, "a hostile guest must not fill the host's disk with messages"

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whole boots beside a fake QEMU: each way to end has its verdict, and evidence is kept of all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import launcher_kit
+import pytest
+from launcher_kit import ALL_CHECKS, Stage, machine
+
+from pipeline.declaration import model
+from pipeline.errors import BuildFailed, InfrastructureError, UserError
+from runtime.launcher.boot import Verdict, boot, time_factor
+from runtime.launcher import scenarios
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    return Stage(tmp_path, monkeypatch)
+
+
+def evidence(verdict: Verdict) -> dict:
+    return json.loads((verdict.folder / "result.json").read_text())
+
+
+def status(verdict: Verdict) -> dict[str, str]:
+    return {check["name"]: check["status"] for check in evidence(verdict)["checks"]}
+
+
+def test_a_good_boot_passes_every_check(stage: Stage) -> None:
+    verdict = stage.boot(machine())
+    assert verdict.good
+    seen = status(verdict)
+    assert set(ALL_CHECKS) <= set(seen)
+    assert "disk-host" in seen and "boot" in seen and "driver" in seen
+    assert set(seen.values()) == {"pass"}
+
+
+def test_the_evidence_has_the_keys_of_the_design(stage: Stage) -> None:
+    verdict = stage.boot(machine())
+    result = evidence(verdict)
+    assert result["machine"] == "tiny"
+    assert result["verdict"] == "pass"
+    assert result["kernel"] == "6.1.192-colinux"
+    assert result["host"] == "linux-amd64 6.1.0-fake"
+    assert 0 <= result["boot_seconds"] < 5
+    assert result["host_alive_after"] is True
+    assert result["inputs"]["lock"] == "10c4"
+    assert result["tools"]["qemu"] == "7.2.22"
+    assert "gcc 12.2.0" in result["tools"]["guest-kernel"]
+    assert result["first_error"] is None
+    kernel = next(one for one in result["artifacts"] if one["role"] == "kernel")
+    assert kernel["path"] == "build/kernel/6.1-x86_64/vmlinux"
+    assert len(kernel["sha256"]) == 64
+    assert all({"name", "status", "output"} <= set(check) for check in result["checks"])
+    for log in ("host-console.log", "guest-console.log", "daemon.log", "qemu.log"):
+        assert (verdict.folder / log).read_text().splitlines()[0] == "./doit boot:tiny", log
+    assert "last words" in (verdict.folder / "guest-console.log").read_text()
+    assert "cobd0=/dev/vda" in (verdict.folder / "daemon.log").read_text()
+    assert (verdict.folder.parent / "default").resolve() == verdict.folder.resolve()
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected", "says"),
+    [
+        ("silent", "silent", "printed nothing"),
+        ("hang", "hang", "last words"),
+        ("panic", "panic", "VFS: cannot find root"),
+        ("late-panic", "panic", "too many forks"),
+        ("stuck", "hang", "forks: no answer"),
+        ("refused", "check-failed", "is not a cooperative kernel"),
+        ("bad-forks", "check-failed", "failed: forks"),
+        ("no-off", "check-failed", "failed: poweroff"),
+        ("no-driver", "check-failed", "bad module"),
+        ("leak", "check-failed", "host-leak"),
+        ("complain", "check-failed", "Oops: 0000"),
+        ("bad-disk", "check-failed", "disk-host"),
+        ("host-panic", "panic", "the host crashed"),
+        ("host-reset", "panic", "the host was reset"),
+        ("host-silent", "infrastructure", "the test host was not up"),
+        ("die", "infrastructure", "could not find the moon"),
+    ],
+)
+def test_every_end_has_its_verdict(stage: Stage, modes: str, expected: str, says: str) -> None:
+    verdict = stage.judge(machine(modes=modes))
+    result = evidence(verdict)
+    assert result["verdict"] == expected
+    assert says in result["first_error"]
+    assert result["host_alive_after"] is (modes not in ("host-panic", "host-reset", "host-silent", "die"))
+
+
+def test_a_bad_boot_raises_its_first_error_and_the_way_to_repeat_it(stage: Stage) -> None:
+    with pytest.raises(BuildFailed) as caught:
+        stage.boot(machine(modes="panic"))
+    text = str(caught.value)
+    assert "tiny: panic:" in text and "VFS: cannot find root" in text
+    assert "./doit boot:tiny" in text and "build/boot/tiny" in text
+    assert caught.value.exit_code == 1
+
+
+def test_broken_infrastructure_has_its_own_exit_code(stage: Stage) -> None:
+    with pytest.raises(InfrastructureError) as caught:
+        stage.boot(machine(modes="die"))
+    assert caught.value.exit_code == 3
+    assert "moon" in str(caught.value)
+
+
+def test_junit_tells_failures_from_errors(stage: Stage) -> None:
+    suite = ElementTree.parse(stage.judge(machine(modes="bad-forks", checks=("forks",))).folder / "junit.xml").getroot()
+    assert suite.get("failures") == "1" and suite.get("errors") == "0"
+    assert suite.find("testcase[@name='forks']/failure") is not None
+    suite = ElementTree.parse(stage.judge(machine(modes="hang")).folder / "junit.xml").getroot()
+    assert suite.get("errors") == "1"
+    assert "last words" in (suite.find("testcase/error").text or "")
+
+
+@pytest.mark.parametrize("scenario", sorted(scenarios.SCENARIOS))
+def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
+    extra = ("systemd", "apt", "login") if scenario == "debian" else ()
+    verdict = stage.judge(machine(scenario=scenario, checks=(*ALL_CHECKS, *extra)))
+    assert evidence(verdict)["first_error"] is None
+    added = {"stress": {"host-load"}, "busy": {"host-timers"}, "nmi": {"nmi-seen"}, "mce": {"mce-seen"},
+             "panic": {"panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
+             "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"}}  # fmt: skip
+    assert added.get(scenario, set()) <= set(status(verdict))
+
+
+def test_nmis_that_do_not_arrive_are_noticed(stage: Stage) -> None:
+    verdict = stage.judge(machine(scenario="nmi", modes="no-nmi"))
+    assert status(verdict)["nmi-seen"] == "fail"
+
+
+def test_a_total_limit_ends_a_boot_that_goes_on_and_on(stage: Stage) -> None:
+    limits = model.Timeouts(boot=60, check=60, total=1)
+    began = time.monotonic()
+    verdict = stage.judge(machine(modes="stuck", timeouts=limits))
+    assert verdict.outcome.verdict == "hang"
+    assert "not finished after 1 s" in verdict.outcome.reason
+    assert time.monotonic() - began < 30
+
+
+def test_the_time_factor_stretches_limits(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLINUX_TIME_FACTOR", "3")
+    began = time.monotonic()
+    assert stage.judge(machine(modes="hang")).outcome.verdict == "hang"
+    assert time.monotonic() - began >= 3
+
+
+@pytest.mark.parametrize("text", ["fast", "0", "-1", "nan"])
+def test_a_factor_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("COLINUX_TIME_FACTOR", text)
+    with pytest.raises(UserError, match="COLINUX_TIME_FACTOR"):
+        time_factor()
+
+
+def test_what_is_not_built_is_named_before_anything_starts(stage: Stage) -> None:
+    one = machine()
+    decl = launcher_kit.declaration(stage.paths.root, one)
+    launcher_kit.build(decl, stage.paths)
+    (stage.paths.kernel("6.1-x86_64") / "vmlinux").unlink()
+    with pytest.raises(UserError, match="build/kernel/6.1-x86_64/vmlinux"):
+        boot("tiny", decl, stage.paths)
+    assert not stage.paths.boot("tiny").exists()
+
+
+def test_an_unknown_machine_is_an_error_of_the_user(stage: Stage) -> None:
+    decl = launcher_kit.declaration(stage.paths.root, machine())
+    with pytest.raises(UserError, match='no machine "tinny"'):
+        boot("tinny", decl, stage.paths)
+
+
+def test_evidence_is_replaced_as_a_whole(stage: Stage) -> None:
+    stage.judge(machine(guests=2))
+    assert (stage.paths.boot("tiny") / "guest-console1.log").exists()
+    verdict = stage.judge(machine(checks=("uname",)))
+    assert not (verdict.folder / "guest-console1.log").exists()
+    assert not list(verdict.folder.parent.glob(".*tmp*"))
+
+
+def test_a_machine_without_a_disk_to_write_skips_the_disk_check(stage: Stage) -> None:
+    verdict = stage.judge(machine(disks=(), checks=("uname", "disk")))
+    assert status(verdict)["disk"] == "skip"
+    assert verdict.good
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = [{root!r}, {unit!r}]
+import pytest, launcher_kit
+from pathlib import Path
+from pipeline import process
+process.install_signal_handlers()
+with pytest.MonkeyPatch.context() as patch:
+    stage = launcher_kit.Stage(Path({folder!r}), patch)
+    limits = launcher_kit.Timeouts(boot=60, check=60, total=600)
+    stage.judge(launcher_kit.machine(modes="hang linger", timeouts=limits))
+"""
+
+
+def fakes(folder: Path) -> list[int]:
+    """Processes of the fake QEMU whose command line names this folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                words = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"fake_qemu.py" in words and str(folder).encode() in words:
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_qemu_outlives_the_launcher(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C, SIGTERM, and even kill -9 in the middle of a boot leave no QEMU, and no half-written evidence."""
+    script = SCRIPT.format(root=str(launcher_kit.ROOT), unit=str(Path(__file__).parent), folder=str(tmp_path))
+    child = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 20
+        while not fakes(tmp_path):
+            assert child.poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.kill(child.pid, number)
+        assert child.wait(30) != 0
+        end = time.monotonic() + 20
+        while fakes(tmp_path):
+            assert time.monotonic() < end, "QEMU is still there"
+            time.sleep(0.05)
+        assert not (tmp_path / "build/boot/tiny").exists()
+    finally:
+        child.kill()
+        child.wait()
