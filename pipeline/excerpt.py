@@ -32,7 +32,7 @@ _NOISE = (
 )
 _WIDTH = 240  # characters a line: a linker's command line would bury the message
 # Of an endless output, this much from its two ends is looked at.
-_HEAD, _TAIL = 1 << 20, 4 << 20
+_HEAD, _TAIL = 1 << 19, 3 << 19
 
 
 def first_error(text: str, context: int = 3) -> str:

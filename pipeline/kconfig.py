@@ -191,8 +191,8 @@ def _why(request: Request, actual: str, config: Mapping[str, str], entries: Mapp
     if entry.choice:
         return "another option of the same choice was taken"
     if not entry.prompt:
-        owners = ", ".join(sorted({symbol for symbol, _ in entry.selected_by})[:4])
-        return f"it has no prompt: only other options select it{owners and f' ({owners})'}"
+        selectors = ", ".join(sorted({symbol for symbol, _ in entry.selected_by})[:4])
+        return f"it has no prompt: only other options select it{selectors and f' ({selectors})'}"
     return f"see {entry.place}"
 
 

@@ -32,6 +32,11 @@ class Merged:
     whole: bool = True  # every base was found
     foreign: frozenset[str] = frozenset()  # the tables it extends, without templates
 
+    @property
+    def given(self) -> frozenset[str]:
+        """The keys that are written, here or in a base, faulty ones too."""
+        return frozenset(str(key[0]) for key in self.owners)
+
     def owns(self, *keys: str) -> bool:
         """Whether one of the keys was given here: a fault in it is not the base's, which says so itself."""
         return not self.foreign or any(self._own((key,)) for key in keys)
@@ -49,8 +54,13 @@ class Merged:
         return (table, self.owners.get(key, self.name), *path)
 
 
-def resolve(tables: Mapping[str, Mapping[str, Any]], table: str, faults: Faults) -> dict[str, Merged]:
-    """Every table with what it inherits. Notes cycles; an unknown base has been noted as a reference."""
+def resolve(
+    tables: Mapping[str, Mapping[str, Any]], written: Mapping[str, Any], table: str, faults: Faults
+) -> dict[str, Merged]:
+    """Every table with what it inherits. Notes cycles; an unknown base has been noted as a reference.
+
+    `tables` are without faulty values, `written` are the same with them: a faulty key is not a missing one.
+    """
     done: dict[str, Merged] = {}
 
     def merged(name: str, chain: tuple[str, ...]) -> Merged:
@@ -68,8 +78,9 @@ def resolve(tables: Mapping[str, Mapping[str, Any]], table: str, faults: Faults)
             from_base = merged(base, way)
             foreign = from_base.foreign if from_base.template else from_base.foreign | {base}
             values = {key: item for key, item in from_base.values.items() if key not in NOT_INHERITED}
-            owners = dict(from_base.owners)
+            owners = {key: owner for key, owner in from_base.owners.items() if key[0] not in NOT_INHERITED}
             result = Merged(name, values, owners, base, template, from_base.whole, foreign)
+        result.owners.update({(key,): name for key in written[name]})
         _lay_over(result, own)
         done[name] = result
         return result

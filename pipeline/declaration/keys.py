@@ -23,9 +23,7 @@ MAX_MEMORY_MIB = 64 << 10
 DAY = 24 * 3600
 
 # A name becomes a task's and a folder's.
-NAME = Text(
-    "letters, digits and . _ + - only, beginning with a letter or digit", r"[A-Za-z0-9][A-Za-z0-9._+-]*"
-)
+NAME = Text("letters, digits and . _ + - only, beginning with a letter or digit", r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 PACKAGE = Text("the name of a Debian package", r"[a-z0-9][a-z0-9+.-]+")
 URL = Text("a URL", r"(https?|ftp|git|ssh|file)://\S+")
 SHA1 = Text("a full id of 40 hexadecimal digits (a branch or an abbreviation can move)", r"[0-9a-f]{40}")
@@ -190,9 +188,7 @@ MACHINE = Table(
         "guests": Key(Number(1, 8, "guests at once"), default=1),
         "scenario": Key(Choice("scenario", SCENARIOS), default="basic"),
         "checks": Key(List(Choice("check", CHECKS)), default=[]),
-        "driver_args": Key(
-            List(Text("a parameter of the driver like scatter=1", r"[a-z_]+=\S+")), default=[]
-        ),
+        "driver_args": Key(List(Text("a parameter of the driver like scatter=1", r"[a-z_]+=\S+")), default=[]),
         "timeouts": Key(
             Table(
                 {

@@ -42,14 +42,14 @@ def load(path: Path) -> Declaration:
     # Against what is written, not what is left of it: a faulty kernel is not an unknown one.
     known = {name: table for name, table in raw.items() if isinstance(table, dict)}
     schema.follow(uses, {**known, "compiler": compilers()}, faults)
-    machines = inherit.resolve(content.get("machine", {}), "machine", faults)
+    machines = inherit.resolve(content.get("machine", {}), raw.get("machine", {}), "machine", faults)
     real = {name: machine for name, machine in machines.items() if machine.whole and not machine.template}
     _refuse_templates(uses, content, faults)
     for name, machine in machines.items():
         # What the base of others lacks is said once, of the base itself.
         own = inherit.NOT_INHERITED if machine.foreign else tuple(keys.MACHINE.keys)
         if name in real:
-            schema.require(("machine", name), machine.values, keys.MACHINE, faults, own)
+            schema.require(("machine", name), machine.given, keys.MACHINE, faults, own)
     for rule in rules.RULES:
         rule(content, real, path.absolute().parent, faults)
     faults.raise_any()
@@ -133,8 +133,7 @@ def _machine(name: str, table: Mapping[str, Any], hosts: Mapping[str, Host]) -> 
     values = fill(table, keys.MACHINE)
     del values["extends"], values["template"]
     values["disks"] = tuple(
-        Disk(disk.get("rootfs"), disk.get("size_mib", 0), disk.get("readonly", False))
-        for disk in values["disks"]
+        Disk(disk.get("rootfs"), disk.get("size_mib", 0), disk.get("readonly", False)) for disk in values["disks"]
     )
     for key in ("checks", "driver_args"):
         values[key] = tuple(values[key])

@@ -196,7 +196,5 @@ def parse(path: Path) -> tuple[dict[str, Any], Positions]:
         message = f"not valid TOML: {error.msg[:1].lower()}{error.msg[1:]}"
         if number == error.lineno:
             message += f" at column {error.colno}"
-        raise UserError(
-            f"{message}: {lines[number - 1].strip()[:100]}", where=f"{shown(path)}:{number}"
-        ) from error
+        raise UserError(f"{message}: {lines[number - 1].strip()[:100]}", where=f"{shown(path)}:{number}") from error
     return content, Positions(source)

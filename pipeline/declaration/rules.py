@@ -63,9 +63,7 @@ def files_of_the_checkout(content: Content, machines: Machines, root: Path, faul
     for name, source in content.get("source", {}).items():
         keyring = source.get("signature", {}).get("keyring")
         if keyring and not (root / keyring).is_file():
-            faults.add(
-                ("source", name, "signature", "keyring"), f"there is no file {keyring} in the checkout"
-            )
+            faults.add(("source", name, "signature", "keyring"), f"there is no file {keyring} in the checkout")
 
 
 def compiler_fits(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
@@ -105,9 +103,7 @@ def images_fit(content: Content, machines: Machines, root: Path, faults: Faults)
             if wrong:
                 needed = "initramfs" if path[0] == "initramfs" else "ext4 or debian"
                 message = f'"{name}" is of kind {image["kind"]}; expected one of kind {needed}'
-                fitting = [
-                    n for n, i in every.items() if (i.get("kind") == "initramfs") == (path[0] == "initramfs")
-                ]
+                fitting = [n for n, i in every.items() if (i.get("kind") == "initramfs") == (path[0] == "initramfs")]
                 message += suggestion(name, fitting)
                 faults.add(("machine", machine.name, *path), message, at=machine.origin("machine", *path))
             if _differ(arch, image.get("arch")):
@@ -119,9 +115,7 @@ def something_to_boot(content: Content, machines: Machines, root: Path, faults: 
     """A machine has an initramfs or a disk with a root filesystem."""
     for machine in machines.values():
         if machine.owns("initramfs", "disks") and not any(True for _ in _images(machine)):
-            faults.add(
-                ("machine", machine.name), "has neither an initramfs nor a disk with a root filesystem"
-            )
+            faults.add(("machine", machine.name), "has neither an initramfs nor a disk with a root filesystem")
 
 
 def memory_fits(content: Content, machines: Machines, root: Path, faults: Faults) -> None:

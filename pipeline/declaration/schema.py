@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,9 +195,7 @@ class Faults:
         """UserError with all faults, one a line, by line; nothing when there is none."""
         if self.found:
             name = positions.shown(self.path)
-            raise UserError(
-                "\n".join(f"{name}:{line}: {text}" for line, text in sorted(self.found)), hint=hint
-            )
+            raise UserError("\n".join(f"{name}:{line}: {text}" for line, text in sorted(self.found)), hint=hint)
 
 
 @dataclass(frozen=True)
@@ -314,7 +312,7 @@ class _Checker:
 
 
 def require(
-    path: KeyPath, value: Mapping[str, Any], kind: Table, faults: Faults, only: Iterable[str] | None = None
+    path: KeyPath, value: Container[object], kind: Table, faults: Faults, only: Iterable[str] | None = None
 ) -> None:
     """Note the keys (those of `only`) that are missing from a table, and clashes between exclusive ones."""
     looked_at = kind.keys if only is None else frozenset(only)

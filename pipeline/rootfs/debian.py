@@ -29,6 +29,7 @@ from pipeline.lock import Blob
 from pipeline.paths import Paths, remove
 from pipeline.process import run
 from pipeline.rootfs import busybox
+from pipeline.rootfs.disk import disk_errors, require_room
 from pipeline.rootfs.tree import Entry, Tree, from_tar, read
 
 OVERLAY = busybox.FILES / "debian"
@@ -80,6 +81,12 @@ LEFT_BEHIND = (
 )  # fmt: skip
 
 
+# Room that is needed, in times the size of the .debs (measured: unpacked they
+# are four times as big): chroot, tar file and two copies of the .debs in
+# $TMPDIR; tar file, staged tree and image in build/.
+IN_TMP = 11
+IN_BUILD = 12
+
 UTMP = 43  # the group utmp of base-passwd
 
 
@@ -108,8 +115,12 @@ def tree(
 def bootstrap(packages: Packages, arch: str, archive: Path, *, log: Path, epoch: int) -> None:
     """Install the packages, all of them and no others, in a chroot; pack it into the tar file `archive`."""
     chosen = mode()
+    compressed = sum(blob.size for blob, _ in packages)
+    require_room(archive.parent, compressed * IN_BUILD, "a Debian tree")
     with _workshop() as workshop:
-        _repository(packages, workshop / "archive")
+        require_room(workshop, compressed * IN_TMP, "a Debian chroot (set TMPDIR to choose another place)")
+        with disk_errors(workshop, "a local archive of the packages"):
+            _repository(packages, workshop / "archive")
         output = workshop / "out" / "root.tar"
         output.parent.mkdir()
         merged = " ".join(["bin", "sbin", "lib", *(["lib64"] if arch == "amd64" else [])])

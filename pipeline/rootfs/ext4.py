@@ -56,7 +56,7 @@ def write(tree: Tree, image: Path, *, name: str, size_mib: int, scratch: Path, l
         ["mke2fs", "-q", "-F", "-t", "ext4", "-d", stage, "-L", name[:16], "-U", identity(name, "uuid"),
          "-J", f"size={JOURNAL_MIB}", "-N", str(_inodes(tree, size_mib)), "-E", extended,
          image, f"{size_mib}M"],
-        env=env, log=log, append=True,
+        cwd=scratch, env=env, log=log, append=True,
     )  # fmt: skip
     _set_inodes(tree, image, scratch, env)
 
@@ -133,7 +133,7 @@ def _set_inodes(tree: Tree, image: Path, scratch: Path, env: dict[str, str]) -> 
     script.write_text("\n".join(commands) + "\n")
     # debugfs repeats each command and ends with 0 whatever happens: any line
     # beside the commands and its version is a complaint.
-    result = run(["debugfs", "-w", "-f", script, image], env=env)
+    result = run(["debugfs", "-w", "-f", script, image], cwd=scratch, env=env)
     complaints = [
         line for line in result.stdout.splitlines()
         if line and not line.startswith("debugfs: ") and not line.startswith("debugfs 1.")

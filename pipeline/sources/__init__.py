@@ -85,9 +85,7 @@ def fetch_first(sources: Sequence[Source], ctx: Context) -> tuple[Source, Fetche
             faults.append((source, error))
             continue
         if faults:
-            warning = (
-                f"{source.name} is used, because {', '.join(other.name for other, _ in faults)} cannot be had"
-            )
+            warning = f"{source.name} is used, because {', '.join(other.name for other, _ in faults)} cannot be had"
             if warning not in ctx.warnings:
                 ctx.warnings.append(warning)
                 progress.warn(warning)

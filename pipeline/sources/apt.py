@@ -119,9 +119,7 @@ class Stanza:
 class Archive:
     """Debian's archive for one architecture ("amd64", "i386") and one suite; None: as the machine has it."""
 
-    def __init__(
-        self, arch: str, suite: str | None, ctx: Context, entries: tuple[Entry, ...] | None = None
-    ) -> None:
+    def __init__(self, arch: str, suite: str | None, ctx: Context, entries: tuple[Entry, ...] | None = None) -> None:
         self.arch = arch
         self.suite = suite
         self.ctx = ctx
@@ -227,9 +225,7 @@ class Archive:
         ]
         with file_lock(self.folder / "lock"):
             try:
-                result = self._apt(
-                    "install", "--yes", "-qq", "--print-uris", *sorted({*base, *names}), timeout=600
-                )
+                result = self._apt("install", "--yes", "-qq", "--print-uris", *sorted({*base, *names}), timeout=600)
             except BuildFailed as error:
                 raise UserError(
                     f"apt cannot install {', '.join(names)} together:\n{error.excerpt or error.message}",
@@ -242,9 +238,7 @@ class Archive:
             if match:
                 chosen.append(known[match[4]])
         if not chosen:
-            raise InfrastructureError(
-                f"apt named no packages for {', '.join(names)}:\n{result.stdout[-1000:]}"
-            )
+            raise InfrastructureError(f"apt named no packages for {', '.join(names)}:\n{result.stdout[-1000:]}")
         return sorted(chosen, key=lambda stanza: stanza.package)
 
     def fetch_through_apt(self, stanza: Stanza, folder: Path) -> Path:
@@ -276,12 +270,8 @@ class Archive:
             and stanza.index.name.startswith(p.name.removesuffix("InRelease").removesuffix("Release"))
         ]
         if not files:
-            raise InfrastructureError(
-                f"no Release file for {stanza.index.name}", hint=f"remove {self.folder}"
-            )
-        release = max(
-            files, key=lambda p: (len(p.name.removesuffix("InRelease").removesuffix("Release")), p.name)
-        )
+            raise InfrastructureError(f"no Release file for {stanza.index.name}", hint=f"remove {self.folder}")
+        release = max(files, key=lambda p: (len(p.name.removesuffix("InRelease").removesuffix("Release")), p.name))
         if release not in self._signers:
             entry = next(e for e in self.entries if (e.uri, e.suite) == (stanza.uri, stanza.release))
             self._signers[release] = release_signers(release, entry.signed_by)
@@ -300,28 +290,20 @@ class Archive:
 
     def _config(self) -> str:
         user = "_apt"
-        if os.geteuid() == 0 and not all(
-            p.stat().st_mode & 0o001 for p in (self.folder, *self.folder.parents)
-        ):
+        if os.geteuid() == 0 and not all(p.stat().st_mode & 0o001 for p in (self.folder, *self.folder.parents)):
             # Below /root apt's own unprivileged user could not write what it fetches.
             user = "root"
         text = CONFIG.format(folder=self.folder, arch=self.arch, user=user)
         dump = process.run(["apt-config", "dump"]).stdout
-        for target in sorted(
-            set(re.findall(r"^Acquire::IndexTargets::deb::([^:\s]+) ", dump, re.M)) - {"Packages"}
-        ):
+        for target in sorted(set(re.findall(r"^Acquire::IndexTargets::deb::([^:\s]+) ", dump, re.M)) - {"Packages"}):
             # Contents, DEP-11 and their like, which other programs have asked the machine's apt for.
             text += f'Acquire::IndexTargets::deb::{target}::DefaultEnabled "false";\n'
         return text
 
-    def _apt(
-        self, *words: str, check: bool = True, cwd: Path | None = None, timeout: float
-    ) -> process.Result:
+    def _apt(self, *words: str, check: bool = True, cwd: Path | None = None, timeout: float) -> process.Result:
         # -c is read after /etc/apt/apt.conf.d, so it wins over it; $APT_CONFIG would lose (apt.conf(5)).
         # Lists are added to, though: hence the #clear lines.
-        return process.run(
-            ["apt-get", "-c", self.folder / "apt.conf", *words], check=check, cwd=cwd, timeout=timeout
-        )
+        return process.run(["apt-get", "-c", self.folder / "apt.conf", *words], check=check, cwd=cwd, timeout=timeout)
 
     def _index_files(self) -> Iterable[tuple[Path, str, str]]:
         result = self._apt(

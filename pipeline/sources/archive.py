@@ -50,9 +50,7 @@ class Rules:
     dotted: set[bool] = field(default_factory=set)
 
 
-def unpack_archive(
-    archive: Path, dest: Path, *, strip: int = 0, name: str = "", tree: str | None = None
-) -> None:
+def unpack_archive(archive: Path, dest: Path, *, strip: int = 0, name: str = "", tree: str | None = None) -> None:
     """Unpack a source tarball (plain, .xz, .bz2, .gz, .zst) into a new folder `dest`, replaced as a whole.
 
     `strip` leading folders are taken off the names (0 or more; all members
@@ -95,9 +93,7 @@ def unpack_deb_member(deb: Path, member: str, dest: Path, *, name: str = "") -> 
         with disk_errors(scratch):
             _copy_member(plain, member, inner, name or deb.name)
         plain.unlink()
-        _extract(
-            decompress(inner, scratch / "archive", name or deb.name), new, Rules(strip=1), name or deb.name
-        )
+        _extract(decompress(inner, scratch / "archive", name or deb.name), new, Rules(strip=1), name or deb.name)
         shutil.rmtree(scratch)
 
 
@@ -110,9 +106,7 @@ def decompress(archive: Path, base: Path, name: str) -> Path:
             # The tools take the output's name from the input's; the link gives a cached blob one.
             link = base.with_name(base.name + suffix)
             link.symlink_to(archive.absolute())
-            result = process.run(
-                [*tool, "--decompress", "--keep", "--force", link], check=False, timeout=3600
-            )
+            result = process.run([*tool, "--decompress", "--keep", "--force", link], check=False, timeout=3600)
             link.unlink()
             if result.returncode:
                 if "No space left" in result.stdout:
@@ -217,17 +211,11 @@ def _check(member: tarfile.TarInfo, rules: Rules, name: str) -> None:
         ):
             raise refuse(f"is a hard link to {member.linkname!r}, which is no earlier file of the archive")
     rules.kinds[path] = (
-        tarfile.REGTYPE
-        if member.isreg() or member.islnk()
-        else tarfile.SYMTYPE
-        if member.issym()
-        else tarfile.DIRTYPE
+        tarfile.REGTYPE if member.isreg() or member.islnk() else tarfile.SYMTYPE if member.issym() else tarfile.DIRTYPE
     )
 
 
-def _check_link(
-    member: tarfile.TarInfo, rules: Rules, joined: str, refuse: Callable[[str], UserError]
-) -> None:
+def _check_link(member: tarfile.TarInfo, rules: Rules, joined: str, refuse: Callable[[str], UserError]) -> None:
     if member.linkname.startswith("/"):
         # In a root filesystem an absolute link means "from its root", and nobody follows it from here.
         if not rules.system:
@@ -285,6 +273,4 @@ def _copy_member(plain: Path, member: str, out: Path, name: str) -> None:
             if ".tar" in path:
                 tarballs.append(path)
     have = f"; it has {', '.join(tarballs)}" if tarballs else ""
-    raise UserError(
-        f"{name}: the package has no file {wanted}{have}", hint="correct `member` in colinux.toml"
-    )
+    raise UserError(f"{name}: the package has no file {wanted}{have}", hint="correct `member` in colinux.toml")

@@ -67,9 +67,7 @@ class Cache:
             return None
         if (size is None or found == size) and sha256_file(path) == sha256:
             return path
-        progress.warn(
-            f"the download cache held a damaged {name or 'file'}: {path} is thrown away and fetched again"
-        )
+        progress.warn(f"the download cache held a damaged {name or 'file'}: {path} is thrown away and fetched again")
         with disk_errors(self.root):
             path.unlink(missing_ok=True)
         return None

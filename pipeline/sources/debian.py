@@ -30,9 +30,7 @@ from pipeline.sources.snapshot import from_snapshot
 from pipeline.sources.substitute import Dropped, blob_of, replace
 
 
-def resolve(
-    names: Sequence[str], arch: str, suite: str | None, ctx: Context, *, closure: bool
-) -> tuple[Blob, ...]:
+def resolve(names: Sequence[str], arch: str, suite: str | None, ctx: Context, *, closure: bool) -> tuple[Blob, ...]:
     """The lock's entries for packages as the archive has them today, sorted by name.
 
     `arch` is Debian's or Linux's name. With `closure`: all that a fresh system
@@ -65,9 +63,7 @@ def family(archive: Archive, names: Iterable[str]) -> list[Stanza]:
         for alternatives in one.depends:
             for name in alternatives:
                 todo += [
-                    other
-                    for other in archive.find(name)
-                    if other.version == one.version and _stem(other) == _stem(one)
+                    other for other in archive.find(name) if other.version == one.version and _stem(other) == _stem(one)
                 ]
     return [chosen[name] for name in sorted(chosen)]
 
@@ -83,8 +79,7 @@ def fetch_source(source: DebianSource, ctx: Context) -> Fetched:
     for blob in ctx.lock.group(group):
         if blob.package != source.package:
             raise UserError(
-                f"{source.name}: colinux.lock has the package {blob.package}, colinux.toml has "
-                f"{source.package}",
+                f"{source.name}: colinux.lock has the package {blob.package}, colinux.toml has {source.package}",
                 hint=UPDATE,
             )
     return fetch_group(group, ctx, suite=source.suite)
@@ -153,9 +148,7 @@ def _fetch(group: str, locked: tuple[Blob, ...], suite: str | None, ctx: Context
                     files[blob.sha256] = download(_want(blob, archive.uris), ctx)
             new = [blob for blob in blobs if blob not in locked]
             names = ", ".join(f"{blob.package} {blob.version}" for blob in new)
-            warning = (
-                f"{_dropped(group, gone, reasons)}\nused instead, and not in colinux.lock: {names}; {UPDATE}"
-            )
+            warning = f"{_dropped(group, gone, reasons)}\nused instead, and not in colinux.lock: {names}; {UPDATE}"
             _warn(warning, ctx)
     return Fetched(group, tuple(files[blob.sha256] for blob in blobs), blobs, warning)
 
@@ -181,9 +174,7 @@ def _understood(uris: Iterable[str]) -> list[str]:
     return [uri for uri in uris if uri.startswith(("http://", "https://", "file:"))]
 
 
-def _from_pools(
-    group: str, missing: list[Blob], archive: Archive, ctx: Context, files: dict[str, Path]
-) -> list[Blob]:
+def _from_pools(group: str, missing: list[Blob], archive: Archive, ctx: Context, files: dict[str, Path]) -> list[Blob]:
     """Fetch by path from the configured archives' pools; returns those that none has."""
     uris = _understood(archive.uris)
     if not uris:
@@ -223,9 +214,7 @@ def _from_index(gone: list[Blob], archive: Archive, ctx: Context, files: dict[st
 
 def _download(stanza: Stanza, archive: Archive, ctx: Context) -> Path:
     if _understood([stanza.uri]):
-        want = Want(
-            f"{stanza.package} {stanza.version}", (stanza.uri + stanza.filename,), stanza.sha256, stanza.size
-        )
+        want = Want(f"{stanza.package} {stanza.version}", (stanza.uri + stanza.filename,), stanza.sha256, stanza.size)
         return download(want, ctx)
     cache = Cache(ctx.paths.cache)
     with cache.lock(stanza.sha256), tempfile.TemporaryDirectory(dir=cache.root / "partial") as folder:

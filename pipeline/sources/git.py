@@ -93,9 +93,7 @@ class Door(git.Git):
             env["GIT_DIR"] = str(folder)
         env.update(kwargs.get("env") or {})
         settings = [word for setting in SETTINGS for word in ("-c", setting)]
-        result = process.run(
-            [command[0], *settings, *map(str, command[1:])], cwd=folder, env=env, check=False
-        )
+        result = process.run([command[0], *settings, *map(str, command[1:])], cwd=folder, env=env, check=False)
         if result.returncode:
             if "No space left on device" in result.stdout:
                 raise disk_error(folder, OSError(errno.ENOSPC, "No space left on device"))
@@ -141,9 +139,7 @@ def checkout(source: GitSource, repository: Path, dest: Path, ctx: Context) -> N
             repo.git.read_tree(source.tree, env=env)
             for line in repo.git.ls_files("--stage", env=env).splitlines():
                 if line.startswith("160000 "):
-                    raise UserError(
-                        f"{source.name}: {line.split(None, 3)[3]} is a submodule, which is not supported"
-                    )
+                    raise UserError(f"{source.name}: {line.split(None, 3)[3]} is a submodule, which is not supported")
             repo.git.checkout_index("--all", "--force", f"--prefix={new}/", env=env)
             written = tree_id(new)
             if written != source.tree:
@@ -162,6 +158,7 @@ def _obtain(source: GitSource, ctx: Context) -> Path:
     path = cache.root / "git" / name
     with cache.lock(name):
         repo = open_repository(path)
+        _sweep(path)
         if kind_of(repo, source.commit) is None:
             _fetch_somewhere(source, repo, ctx)
         verify(repo, source)
@@ -176,9 +173,7 @@ def open_repository(path: Path) -> Repository:
         for _ in range(2):
             if not path.exists():
                 with atomic_dir(path) as new:
-                    Door(str(path.parent)).execute(
-                        ["git", "init", "--quiet", "--bare", "--template=", str(new)]
-                    )
+                    Door(str(path.parent)).execute(["git", "init", "--quiet", "--bare", "--template=", str(new)])
             try:
                 repo = Repository(path)
                 repo.git.rev_parse("--is-bare-repository")
@@ -189,6 +184,13 @@ def open_repository(path: Path) -> Repository:
         (path / "info").mkdir(exist_ok=True)
         (path / "info/attributes").write_text(ATTRIBUTES)
     return repo
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a git that was killed has left. We hold the repository's lock: nobody is at work in it."""
+    for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*"):
+        for file in path.glob(pattern):
+            file.unlink(missing_ok=True)
 
 
 def kind_of(repo: Repository, identity: str) -> str | None:
@@ -207,8 +209,7 @@ def verify(repo: Repository, source: GitSource) -> None:
     kind = kind_of(repo, source.commit)
     if kind != "commit":
         raise UserError(
-            f"{source.name}: expected commit {source.commit}, seen {f'a {kind}' if kind else 'nothing'} "
-            "of that id",
+            f"{source.name}: expected commit {source.commit}, seen {f'a {kind}' if kind else 'nothing'} of that id",
             hint="pin the id of the commit itself, not of a tag, branch or tree",
         )
     first = str(repo.git.cat_file("commit", source.commit)).splitlines()[0]
@@ -292,10 +293,7 @@ def _seen(source: GitSource, repo: Repository, place: Place) -> str:
 def _words(output: str) -> str:
     """git's error in one line."""
     lines = [re.sub(r"^(fatal|error|remote): *", "", line.strip(" '\"\n")) for line in output.splitlines()]
-    return (
-        "; ".join(dict.fromkeys(line for line in lines if line and not line.startswith("stderr:")))
-        or "git failed"
-    )
+    return "; ".join(dict.fromkeys(line for line in lines if line and not line.startswith("stderr:"))) or "git failed"
 
 
 def blob_of(source: GitSource) -> Blob:

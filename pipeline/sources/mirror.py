@@ -198,9 +198,7 @@ def _parse(text: str, file: Path) -> tuple[tuple[Mirror, ...], str | None]:
     return tuple(entries), snapshot
 
 
-def _entry(
-    entry: dict[str, Any], file: Path, lines: list[str], start: int, faults: list[str]
-) -> Mirror | None:
+def _entry(entry: dict[str, Any], file: Path, lines: list[str], start: int, faults: list[str]) -> Mirror | None:
     before = len(faults)
     for key, value in entry.items():
         where = f"{file}:{_line(lines, key, start)}"
@@ -227,9 +225,7 @@ def _snapshot(table: Any, file: Path, lines: list[str], faults: list[str]) -> st
     start = next((n for n, line in enumerate(lines, 1) if re.match(r"\s*\[\s*debian\s*\]", line)), 1)
     for key in table:
         if key != "snapshot":
-            faults.append(
-                f'{file}:{_line(lines, key, start)}: debian: unknown key "{key}"; expected snapshot'
-            )
+            faults.append(f'{file}:{_line(lines, key, start)}: debian: unknown key "{key}"; expected snapshot')
     value = table.get("snapshot")
     if value is None:
         return None

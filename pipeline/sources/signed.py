@@ -30,9 +30,7 @@ def release_signers(release: Path, signed_by: str | None) -> tuple[str, ...]:
             timeout=60,
         )
     # "VALIDSIG <key> <date> ... <primary key>": GnuPG's doc/DETAILS.
-    signers = {
-        line.split()[-1] for line in result.stdout.splitlines() if line.startswith("[GNUPG:] VALIDSIG ")
-    }
+    signers = {line.split()[-1] for line in result.stdout.splitlines() if line.startswith("[GNUPG:] VALIDSIG ")}
     if not signers:
         raise InfrastructureError(
             f"no good signature on {release.name}:\n{result.stdout.strip()}",
@@ -56,9 +54,7 @@ def _keyrings(signed_by: str | None, scratch: Path) -> list[Path]:
     rings = []
     for file in files:
         data = file.read_bytes()
-        rings.append(
-            dearmour(data.decode("ascii", "replace"), scratch) if data.startswith(b"-----BEGIN") else file
-        )
+        rings.append(dearmour(data.decode("ascii", "replace"), scratch) if data.startswith(b"-----BEGIN") else file)
     return rings
 
 
@@ -67,9 +63,7 @@ def dearmour(text: str, scratch: Path) -> Path:
     data = b""
     for block in re.findall(r"-----BEGIN PGP PUBLIC KEY BLOCK-----(.*?)-----END", text, re.S):
         body = re.split(r"\n[ \t]*\n", block, maxsplit=1)[-1]
-        data += base64.b64decode(
-            "".join(line.strip() for line in body.splitlines() if not line.startswith("="))
-        )
+        data += base64.b64decode("".join(line.strip() for line in body.splitlines() if not line.startswith("=")))
     ring = scratch / f"{len(list(scratch.iterdir()))}.gpg"
     ring.write_bytes(data)
     return ring

@@ -55,7 +55,5 @@ def from_snapshot(blob: Blob, ctx: Context) -> Path:
 def known_to_apt() -> str | None:
     """The snapshot service of Debian that the machine's apt is configured for, if any."""
     dump = process.run(["apt-config", "dump"], check=False).stdout
-    match = re.search(
-        r'^Acquire::Snapshots::URI::(?:Origin|Label)::Debian "([^"]*://[^"]+?)/archive/', dump, re.M
-    )
+    match = re.search(r'^Acquire::Snapshots::URI::(?:Origin|Label)::Debian "([^"]*://[^"]+?)/archive/', dump, re.M)
     return match[1] if match else None

@@ -99,16 +99,12 @@ def _later(blob: Blob, archive: Archive) -> list[Stanza]:
         names = [
             name
             for name in archive.packages()
-            if (other := KERNEL.fullmatch(name))
-            and (other["head"], other["tail"]) == (kernel["head"], kernel["tail"])
+            if (other := KERNEL.fullmatch(name)) and (other["head"], other["tail"]) == (kernel["head"], kernel["tail"])
         ]
-    series = (
-        ".".join(debversion.upstream(version).split(".")[:2]) + "." if package.startswith("linux-") else ""
-    )
+    series = ".".join(debversion.upstream(version).split(".")[:2]) + "." if package.startswith("linux-") else ""
     return [
         stanza
         for name in names
         for stanza in archive.find(name)
-        if debversion.compare(stanza.version, version) >= 0
-        and debversion.upstream(stanza.version).startswith(series)
+        if debversion.compare(stanza.version, version) >= 0 and debversion.upstream(stanza.version).startswith(series)
     ]

@@ -22,14 +22,11 @@ def fetch(source: TarballSource, ctx: Context) -> Fetched:
     """The locked tarball, in the cache. Errors as `download`; UserError when the lock disagrees."""
     (blob,) = ctx.lock.group(f"source:{source.name}")
     if blob.url not in source.urls:
-        raise UserError(
-            f"{source.name}: colinux.lock has {blob.url}, which is none of the declared URLs", hint=UPDATE
-        )
+        raise UserError(f"{source.name}: colinux.lock has {blob.url}, which is none of the declared URLs", hint=UPDATE)
     signer = source.signature.fingerprint.upper() if source.signature else None
     if signer and blob.signer != signer:
         raise UserError(
-            f"{source.name}: colinux.lock says signed by {blob.signer or 'nobody'}, colinux.toml wants "
-            f"{signer}",
+            f"{source.name}: colinux.lock says signed by {blob.signer or 'nobody'}, colinux.toml wants {signer}",
             hint=UPDATE,
         )
     want = Want(f"{source.name} ({_basename(blob.url)})", source.urls, blob.sha256, blob.size)
@@ -64,9 +61,7 @@ def verify(file: Path, signature: Signature, name: str, ctx: Context) -> str:
     try:
         detached = _signature(signature.url, ctx)
     except http.Refused as error:
-        raise InfrastructureError(
-            f"{name}: no signature from {signature.url}: {error}", hint="try again"
-        ) from error
+        raise InfrastructureError(f"{name}: no signature from {signature.url}: {error}", hint="try again") from error
     with tempfile.TemporaryDirectory(prefix="colinux-gpgv-") as folder:
         scratch = Path(folder)
         signed = decompress(file, scratch / "content", name) if signature.of == "content" else file
@@ -80,9 +75,7 @@ def verify(file: Path, signature: Signature, name: str, ctx: Context) -> str:
             data = ring.read_bytes()
             words += [
                 "--keyring",
-                dearmour(data.decode("ascii", "replace"), scratch)
-                if data.startswith(b"-----BEGIN")
-                else ring,
+                dearmour(data.decode("ascii", "replace"), scratch) if data.startswith(b"-----BEGIN") else ring,
             ]
         result = process.run([*words, armoured, signed], check=False, timeout=600)
     # "VALIDSIG <key> <date> ... <primary key>": GnuPG's doc/DETAILS.

@@ -50,9 +50,9 @@ def _tree(folder: Path) -> tuple[bytes, bool]:
                 raise UserError(f"{path}: not a file, folder or link; a git tree cannot hold it")
     # git sorts a folder as if its name ended in "/".
     entries.sort(key=lambda entry: entry[0] + (b"/" if entry[1] == b"40000" else b""))
-    return _id(
-        b"tree", b"".join(mode + b" " + name + b"\0" + identity for name, mode, identity in entries)
-    ), bool(entries)
+    return _id(b"tree", b"".join(mode + b" " + name + b"\0" + identity for name, mode, identity in entries)), bool(
+        entries
+    )
 
 
 def _file(path: Path) -> tuple[bytes, bytes]:

@@ -4,7 +4,8 @@
  * and each kind of descriptor has its own way to say that nobody is there:
  *
  *	a port or other character device	POLLHUP, comes back by itself
- *	a terminal or pty			POLLHUP, EIO: open it again
+ *	a terminal				POLLHUP, EIO: open it again
+	a pty					the same, if its path now leads to another one
  *	a socket				end of file: connect again
  *	a FIFO					POLLERR: no reader yet, or not any more
  *	stdin, stdout				end of file, EPIPE: for good
@@ -20,6 +21,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
@@ -44,6 +46,7 @@ struct os_stream {
 	const char *path;	/* NULL: never opened again */
 	char *path_copy;
 	bool is_socket;
+	dev_t lost_pty;		/* the pty that hung up; 0: none did */
 	u64 reopen_at;
 	int wake;
 };
@@ -175,6 +178,12 @@ static int open_path(struct os_stream *stream)
 	if (stat(stream->path, &status))
 		return -1;
 	if (S_ISCHR(status.st_mode)) {
+		/* A pty's number belongs to whoever asks next: never theirs. A
+		 * symbolic link to it may lead to another one by now. */
+		if (stream->lost_pty && status.st_rdev == stream->lost_pty) {
+			errno = ENXIO;
+			return -1;
+		}
 		fd = open(stream->path, flags | O_RDWR);
 		if (fd < 0)
 			return -1;
@@ -257,6 +266,12 @@ void os_stream_close(struct os_stream *stream)
 
 /* --- peers that come and go --- */
 
+/* Unix98 pseudo-terminals: Linux's Documentation/admin-guide/devices.txt */
+static bool is_pty(dev_t device)
+{
+	return major(device) >= 136 && major(device) <= 143;
+}
+
 /* This half's peer is gone, as far as one can tell. */
 static void half_lost(struct os_stream *stream, struct half *half)
 {
@@ -271,7 +286,11 @@ static void half_lost(struct os_stream *stream, struct half *half)
 		/* started in the background: it may be ours again later */
 		half->away_until = os_now_ms() + AWAY_MS;
 	} else if (stream->path) {
+		struct stat status;
+
 		log_info("%s: the other end is gone", stream->path);
+		if (!fstat(half->fd, &status) && is_pty(status.st_rdev))
+			stream->lost_pty = status.st_rdev;
 		close_halves(stream);
 		stream->reopen_at = os_now_ms() + REOPEN_MS;
 	} else {

@@ -33,13 +33,13 @@ class Run:
         self.limit = limit
         self.output = bytearray()
         self.status: int | None = None
-        self.lost = False
+        self.lost = ""  # why it will never have a status
         self._on_output = on_output
 
     @property
     def ended(self) -> bool:
         """It has a status, or never will have one."""
-        return self.status is not None or self.lost
+        return self.status is not None or bool(self.lost)
 
     @property
     def text(self) -> str:
@@ -86,9 +86,7 @@ class Agent:
         seconds = run.limit + extra if run.limit else float("inf")
         if not self.pump.until(lambda: run.ended, seconds) or run.status is None:
             self._runs.pop(run.number, None)
-            raise AgentLost(
-                f"{self.name}: no answer from the agent" + (f" in {seconds:.0f} s" if not run.lost else "")
-            )
+            raise AgentLost(f"{self.name}: {run.lost or f'no answer from the agent in {seconds:.0f} s'}")
         return run.status
 
     def run(self, script: str, limit: float) -> tuple[int, str]:
@@ -106,22 +104,22 @@ class Agent:
         self.wrong_protocol = None
         self._buffer.clear()
         self._body = None
-        self._lose_runs()
+        self._lose_runs("another machine was started")
 
     def close(self) -> None:
         self._channel.close()
-        self._lose_runs()
+        self._lose_runs("the line was closed")
 
     # --- listening -----------------------------------------------------------------------
 
-    def _lose_runs(self) -> None:
+    def _lose_runs(self, why: str) -> None:
         for run in self._runs.values():
-            run.lost = True
+            run.lost = why
         self._runs.clear()
 
     def _receive(self, data: bytes) -> None:
         if not data:
-            self._lose_runs()
+            self._lose_runs("the agent's line broke")
             return
         self._buffer += data
         while self._take():
@@ -155,7 +153,7 @@ class Agent:
                 self.wrong_protocol = words[1]
                 return
             # A hello that nobody asked for is an agent that started anew: what it ran before is lost.
-            self._lose_runs()
+            self._lose_runs("the agent was started anew")
             self.hello = words[2]
         elif len(words) == 3 and words[0] == "out" and words[1].isdecimal() and words[2].isdecimal():
             if int(words[2]):

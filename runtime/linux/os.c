@@ -15,7 +15,9 @@
 #include <linux/timekeeping.h>
 #include <linux/version.h>
 #include <linux/vmalloc.h>
+#include <asm/apic.h>
 #include <asm/fpu/api.h>
+#include <asm/hardirq.h>
 #include <asm/io.h>
 #include <asm/irq_vectors.h>
 #include <asm/msr.h>
@@ -133,9 +135,34 @@ int co_os_vector_ok(u64 vector)
 	       vector != IA32_SYSCALL_VECTOR;
 }
 
+/*
+ * A real NMI to this very CPU (a shorthand to self carries none); at the latest
+ * co_unblock_nmi lets it in. Linux asks all possible sources of an NMI whichever
+ * it was, so that this one serves for the one that hit the guest. Without an
+ * answer, there is no local APIC to send with: then `int 2` has to do.
+ */
+static void reissue_nmi(void)
+{
+	unsigned int before = this_cpu_read(irq_stat.__nmi_count);
+	u64 start = rdtsc();
+
+	apic->send_IPI(smp_processor_id(), NMI_VECTOR);
+	co_unblock_nmi();
+	while (this_cpu_read(irq_stat.__nmi_count) == before) {
+		if (rdtsc() - start > tsc_khz / 5) {	/* 200 us */
+			co_reissue(NMI_VECTOR);
+			break;
+		}
+		cpu_relax();
+	}
+}
+
 void co_os_reissue(u32 vector)
 {
-	co_reissue(vector);
+	if (vector == NMI_VECTOR)
+		reissue_nmi();
+	else
+		co_reissue(vector);
 }
 
 void co_os_irq_off(void)

@@ -15,7 +15,9 @@
 #include "../abi/colinux_ioctl.h"
 #include "co_state.h"
 
-#define CO_RELEASE	"0.1.0"
+#ifndef CO_RELEASE
+#define CO_RELEASE	"0.8.0"
+#endif
 
 /* ---- paging.c: the intermediate page table ---- */
 
@@ -141,6 +143,7 @@ void co_snapshot_after(struct co_vm *vm);
 void CO_SYSV co_passage(void *state, u64 from, u64 to);
 void CO_SYSV co_reissue(u64 vector);
 void CO_SYSV co_reissue_open(u64 vector);
+void CO_SYSV co_unblock_nmi(void);
 extern char co_passage_nmi[], co_passage_mce[], co_boot_nmi[], co_boot_mce[], co_boot_entry[];
 
 #endif /* CO_MONITOR_H */

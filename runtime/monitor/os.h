@@ -83,9 +83,12 @@ int co_os_rdmsr_safe(u32 index, u64 *value);
  * exception, no system call: 0 for all the others. */
 int co_os_vector_ok(u64 vector);
 
-/* Re-issue a vector on the host's live IDT; context irq-off. The IDT's own
- * handler runs in here; interrupts are off again when it returns.
- * One of co_reissue and co_reissue_open, whichever suits the host. */
+/*
+ * Re-issue a hardware interrupt, an NMI (2) or a machine check (18) on the host's
+ * live IDT; context irq-off. The IDT's own handler runs in here; interrupts are
+ * off again when it returns. By co_reissue or co_reissue_open, whichever suits the
+ * host; an NMI by a real one, if the host can (reissue.S says why).
+ */
 void co_os_reissue(u32 vector);
 
 void co_os_irq_off(void);	/* context fpu -> irq-off */

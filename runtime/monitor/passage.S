@@ -326,11 +326,12 @@ co_passage:
  * the driver re-issues them on the host's live IDT. They run on the passage's
  * stack, which ends with the state page.
  *
- * An iret ends the CPU's blocking of further NMIs. So does the re-issue itself
- * (the host's handler ends in iret) while a guest's NMI handler, which made the
- * passage, has not: a second NMI may then nest in the guest's handler, or here.
- * Here it does no harm, as the handler is nothing but a counter; Linux, as the
- * guest, handles nested NMIs on its own.
+ * An iret ends the CPU's blocking of further NMIs. So does the host's handler's,
+ * when an NMI is re-issued, while a guest's NMI handler, which made the passage,
+ * has not executed its own: a second NMI may then nest in the guest's handler, or
+ * here. Here it does no harm, as the handler is nothing but a counter; Linux, as
+ * the guest, handles nested NMIs on its own. It also means that NMIs may or may
+ * not be blocked on any way out of the guest: see reissue.S.
  */
 co_passage_nmi:
 	pushq %rax

@@ -4,6 +4,7 @@
  *
  *	void co_reissue(u64 vector)		SysV convention
  *	void co_reissue_open(u64 vector)
+ *	void co_unblock_nmi(void)
  *
  * Called with interrupts off, right after the passage. The interrupt has been
  * taken from the interrupt controller already (it is in service there); what is
@@ -19,11 +20,19 @@
  * other one can come before `int n`: a thread switch in between would leave the
  * vector in service for ages.
  *
+ * NMIs are another matter. `int 2` does not block further NMIs as a real one does,
+ * and a real one that hits the first instructions of the host's handler would
+ * run over its stack (Linux and NT give NMIs a fixed one, by IST). It would be
+ * safe only while NMIs are still blocked by the one that came in the guest;
+ * but the guest, or the passage's handler, may have executed iret since. So a
+ * host that can sends itself a real NMI; co_unblock_nmi (an iret to the next
+ * instruction) then lets it in, where it belongs.
+ *
  * The jump goes to one of 256 stubs, as `int` takes only an immediate vector;
  * each begins with endbr64, for hosts with indirect branch tracking.
  */
 	.section .text
-	.globl co_reissue, co_reissue_open
+	.globl co_reissue, co_reissue_open, co_unblock_nmi
 	.balign 16
 co_reissue:
 	endbr64
@@ -41,6 +50,22 @@ co_reissue_open:
 	leaq co_stubs_open(%rip), %rax
 	addq %rdi, %rax
 	jmp *%rax
+	int3
+
+	.balign 16
+co_unblock_nmi:
+	endbr64
+	movl %ss, %eax
+	movq %rsp, %rcx
+	movl %cs, %edx
+	pushq %rax
+	pushq %rcx
+	pushfq
+	pushq %rdx
+	leaq 1f(%rip), %rax
+	pushq %rax
+	iretq
+1:	ret
 	int3
 
 	.balign 16

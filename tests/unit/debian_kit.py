@@ -31,11 +31,18 @@ class Key:
     def clearsign(self, text: str) -> bytes:
         return subprocess.run(
             ["gpg", "--homedir", self.home, "--batch", "--clearsign", "--digest-algo", "SHA512", "-o", "-"],
-            input=text.encode(), check=True, capture_output=True).stdout
+            input=text.encode(),
+            check=True,
+            capture_output=True,
+        ).stdout
 
     def detach(self, data: bytes) -> bytes:
-        return subprocess.run(["gpg", "--homedir", self.home, "--batch", "--detach-sign", "-o", "-"],
-                              input=data, check=True, capture_output=True).stdout
+        return subprocess.run(
+            ["gpg", "--homedir", self.home, "--batch", "--detach-sign", "-o", "-"],
+            input=data,
+            check=True,
+            capture_output=True,
+        ).stdout
 
 
 @contextmanager
@@ -44,14 +51,32 @@ def key(name: str) -> Iterator[Key]:
     # A short path: gpg-agent's socket lies in it, and such a name may have 107 characters.
     home = Path(tempfile.mkdtemp(prefix="ck-", dir="/tmp"))
     try:
-        subprocess.run(["gpg", "--homedir", home, "--batch", "--quiet", "--passphrase", "", "--quick-gen-key",
-                        f"{name} <{name}@example.org>", "ed25519", "sign", "never"], check=True, capture_output=True)
-        listing = subprocess.run(["gpg", "--homedir", home, "--batch", "--with-colons", "-K"], check=True,
-                                 capture_output=True, text=True).stdout
+        subprocess.run(
+            [
+                "gpg",
+                "--homedir",
+                home,
+                "--batch",
+                "--quiet",
+                "--passphrase",
+                "",
+                "--quick-gen-key",
+                f"{name} <{name}@example.org>",
+                "ed25519",
+                "sign",
+                "never",
+            ],
+            check=True,
+            capture_output=True,
+        )
+        listing = subprocess.run(
+            ["gpg", "--homedir", home, "--batch", "--with-colons", "-K"], check=True, capture_output=True, text=True
+        ).stdout
         fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
         ring = home / "public.gpg"
-        ring.write_bytes(subprocess.run(["gpg", "--homedir", home, "--batch", "--export"], check=True,
-                                        capture_output=True).stdout)
+        ring.write_bytes(
+            subprocess.run(["gpg", "--homedir", home, "--batch", "--export"], check=True, capture_output=True).stdout
+        )
         # apt reads it as its own unprivileged user.
         home.chmod(0o711)
         ring.chmod(0o644)
@@ -73,16 +98,25 @@ class Package:
 
     @property
     def control(self) -> str:
-        lines = {"Package": self.name, "Version": self.version, "Architecture": self.arch,
-                 "Maintainer": "nobody <nobody@example.org>", "Description": "a test",
-                 **({"Source": self.source} if self.source else {}), **self.fields}
+        lines = {
+            "Package": self.name,
+            "Version": self.version,
+            "Architecture": self.arch,
+            "Maintainer": "nobody <nobody@example.org>",
+            "Description": "a test",
+            **({"Source": self.source} if self.source else {}),
+            **self.fields,
+        }
         return "".join(f"{key}: {value}\n" for key, value in lines.items())
 
     @property
     def deb(self) -> bytes:
         name = f"./usr/share/doc/{self.name}/version"
-        parts = [("debian-binary", b"2.0\n"), ("control.tar", tarball("./control", self.control)),
-                 ("data.tar", tarball(name, self.version + "\n"))]
+        parts = [
+            ("debian-binary", b"2.0\n"),
+            ("control.tar", tarball("./control", self.control)),
+            ("data.tar", tarball(name, self.version + "\n")),
+        ]
         out = b"!<arch>\n"
         for part, data in parts:
             out += f"{part:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data
@@ -103,7 +137,7 @@ def tarball(name: str, text: str) -> bytes:
 
 
 class FakeDebian:
-    """`packages` by suite; `publish` puts pool, index and signed Release up. Suites ending in -security have their own host folder."""
+    """`packages` by suite; `publish` puts pool, index and signed Release up. -security is an archive of its own."""
 
     def __init__(self, server: Server, signer: Key) -> None:
         self.server = server
@@ -118,8 +152,10 @@ class FakeDebian:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        return tuple(Entry(f"{self.server.url}{self.root(suite)}/", suite, ("main",), str(self.signer.ring))
-                     for suite in self.packages)
+        return tuple(
+            Entry(f"{self.server.url}{self.root(suite)}/", suite, ("main",), str(self.signer.ring))
+            for suite in self.packages
+        )
 
     def publish(self, signer: Key | None = None) -> None:
         """What was published before is gone, pool and all, as on a real mirror."""
@@ -132,13 +168,17 @@ class FakeDebian:
 
     def stanza(self, suite: str, package: Package) -> str:
         deb = package.deb
-        return (f"{package.control}Filename: {self.pool(suite)}{package.path}\nSize: {len(deb)}\n"
-                f"SHA256: {hashlib.sha256(deb).hexdigest()}\n\n")
+        return (
+            f"{package.control}Filename: {self.pool(suite)}{package.path}\nSize: {len(deb)}\n"
+            f"SHA256: {hashlib.sha256(deb).hexdigest()}\n\n"
+        )
 
     def serve_index(self, suite: str, index: bytes, signer: Key) -> None:
         base = f"{self.root(suite)}/dists/{suite}"
-        release = (f"Origin: Debian\nLabel: Debian\nSuite: stable\nCodename: {suite}\n"
-                   f"Date: Sat, 01 Nov 2025 00:00:00 UTC\nArchitectures: amd64 i386\nComponents: main\nSHA256:\n")
+        release = (
+            f"Origin: Debian\nLabel: Debian\nSuite: stable\nCodename: {suite}\n"
+            f"Date: Sat, 01 Nov 2025 00:00:00 UTC\nArchitectures: amd64 i386\nComponents: main\nSHA256:\n"
+        )
         for arch in ("amd64", "i386"):
             self.server.serve(f"{base}/main/binary-{arch}/Packages", index)
             release += f" {hashlib.sha256(index).hexdigest()} {len(index)} main/binary-{arch}/Packages\n"
@@ -156,10 +196,15 @@ def kernel(abi: int, version: str, series: str = "6.1") -> list[Package]:
     return [
         Package("linux-image-amd64", version, source=signed, fields={"Depends": f"linux-image-{release}-amd64 {same}"}),
         Package(f"linux-image-{release}-amd64", version, source=signed, fields={"Depends": "kmod, initramfs"}),
-        Package("linux-headers-amd64", version, source=signed,
-                fields={"Depends": f"linux-headers-{release}-amd64 {same}"}),
-        Package(f"linux-headers-{release}-amd64", version, source="linux",
-                fields={"Depends": f"linux-headers-{release}-common {same}, linux-kbuild-{series} (>= {version}), gcc"}),
+        Package(
+            "linux-headers-amd64", version, source=signed, fields={"Depends": f"linux-headers-{release}-amd64 {same}"}
+        ),
+        Package(
+            f"linux-headers-{release}-amd64",
+            version,
+            source="linux",
+            fields={"Depends": f"linux-headers-{release}-common {same}, linux-kbuild-{series} (>= {version}), gcc"},
+        ),
         Package(f"linux-headers-{release}-common", version, "all", "linux"),
         Package(f"linux-kbuild-{series}", version, source="linux", fields={"Depends": "libc"}),
     ]

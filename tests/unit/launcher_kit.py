@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import dataclasses
 import functools
 import os
@@ -31,6 +33,8 @@ from runtime.launcher import artifacts, scenarios
 from runtime.launcher.boot import Verdict, boot, judge
 
 ROOT = checkout().root
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 ALL_CHECKS = ("uname", "memory", "disk", "timers", "fpu", "forks", "poweroff",
               "host-clean", "host-leak", "second-guest", "two-guests", "unload")  # fmt: skip
 
@@ -128,10 +132,12 @@ class PtyAgent:
     def __init__(self, program: Path) -> None:
         self.master, slave = pty.openpty()
         self.device = os.ttyname(slave)
-        self.process = subprocess.Popen([program, self.device], stdin=subprocess.DEVNULL)
+        # An agent that outlived an interrupted test would sit on the terminal of a later one.
+        self.process = subprocess.Popen(
+            [program, self.device], stdin=subprocess.DEVNULL, preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, 9))
         self.sock, self._ours = socket.socketpair()
         self._slave = slave  # open, so that the line lives when the agent reopens it
-        for source, target in ((self._read_line, self._ours.sendall), (self._read_sock, self._write_line)):
+        for source, target in ((self._read_line, self._write_sock), (self._read_sock, self._write_line)):
             threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
 
     def _read_line(self) -> bytes:
@@ -147,8 +153,13 @@ class PtyAgent:
             return b""
 
     def _write_line(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self.master, data) :]
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self.master, data) :]
+
+    def _write_sock(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._ours.sendall(data)
 
     @staticmethod
     def _carry(source: object, target: object) -> None:

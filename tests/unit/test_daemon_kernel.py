@@ -104,6 +104,7 @@ BAD = {
         kernel(struct.pack("<III", 8, 2**32 - 4, 1) + b"colinux\0" + bytes(24)),
         "reaches beyond its end",
     ),
+    "our note cut short": (kernel(note(kind=9) + note()[:-8]), "the note at its offset 44 reaches beyond its end"),
     "notes too many": (kernel(segments=[*LOADS, segment(4, 0, 0, 2**40, 0)]), "is truncated: note segment 2"),
     "area not in a page": (
         kernel(note(area_va=0xFFFFFFFFFF579008)),
@@ -161,10 +162,7 @@ def test_a_good_kernel_passes(tmp_path: Path) -> None:
     done = daemon_kit.check(tmp_path, "--check", "kernel=vmlinux", "root=/dev/vda", "quiet")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert (
-        "kernel: vmlinux, ABI 1, 28 KiB in memory, entry 0x1000000, shared area at 0xffffffffff579000"
-        in done.stdout
-    )
+    assert "kernel: vmlinux, ABI 1, 28 KiB in memory, entry 0x1000000, shared area at 0xffffffffff579000" in done.stdout
     assert "command line: console=hvc0 root=/dev/vda quiet\n" in done.stdout
 
 
@@ -184,9 +182,7 @@ def test_a_kernel_that_is_a_fifo_does_not_hang(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "vmlinux")
-    assert "neither a file nor a block device" in refused(
-        daemon_kit.check(tmp_path, "--check", "kernel=vmlinux")
-    )
+    assert "neither a file nor a block device" in refused(daemon_kit.check(tmp_path, "--check", "kernel=vmlinux"))
 
 
 NUMBERS = st.sampled_from(

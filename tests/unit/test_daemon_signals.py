@@ -26,7 +26,7 @@ LFLAG = 3  # index into what tcgetattr returns
 class Running:
     """A daemon that runs in the background, its guest behind a line that it prints when it is up."""
 
-    def __init__(self, folder: Path, guest: str, *arguments: str) -> None:
+    def __init__(self, folder: Path, guest: str, *arguments: str, interrupt: signal.Handlers = signal.SIG_DFL) -> None:
         (folder / "vmlinux").write_bytes(daemon_kit.kernel())
         self.process = subprocess.Popen(
             [daemon_kit.programs() / "fake-daemon", "kernel=vmlinux", "mem=64", *arguments],
@@ -36,6 +36,8 @@ class Running:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # a background job inherits it ignored, and the daemon would leave it so
+            preexec_fn=lambda: signal.signal(signal.SIGINT, interrupt),
         )
         assert self.process.stdout and self.process.stdout.readline() == "up\n"
 
@@ -63,6 +65,13 @@ def test_the_first_signal_asks(number: signal.Signals, tmp_path: Path, running: 
     code, errors = running[0].end()
     assert code == 0
     assert "asking the guest to shut down" in errors
+
+
+def test_an_ignored_interrupt_stays_ignored(tmp_path: Path, running: list[Running]) -> None:
+    """Ctrl-C is not for a background job; nor is a hang-up for what runs under nohup."""
+    running.append(Running(tmp_path, "sleep 300;say bye", interrupt=signal.SIG_IGN))
+    running[0].process.send_signal(signal.SIGINT)
+    assert running[0].end() == (0, "")
 
 
 def test_the_second_signal_ends(tmp_path: Path, running: list[Running]) -> None:

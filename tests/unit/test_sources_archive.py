@@ -62,8 +62,14 @@ def put(path: Path, data: bytes) -> Path:
 
 
 GOOD = (
-    folder("top"), entry("top/run", b"#!/bin/sh\n", mode=0o755), folder("top/sub"), entry("top/sub/file"),
-    link("top/link", "sub/file"), hard("top/hard", "top/run"), link("top/sub/up", "../run"), entry("top/long" + "g" * 200),
+    folder("top"),
+    entry("top/run", b"#!/bin/sh\n", mode=0o755),
+    folder("top/sub"),
+    entry("top/sub/file"),
+    link("top/link", "sub/file"),
+    hard("top/hard", "top/run"),
+    link("top/sub/up", "../run"),
+    entry("top/long" + "g" * 200),
 )
 
 
@@ -74,7 +80,7 @@ def test_a_tarball_of_any_kind(tmp_path: Path, how: str) -> None:
     unpack_archive(archive, tmp_path / "out", strip=1)
     out = tmp_path / "out"
     assert (out / "sub/file").read_bytes() == b"data\n" and (out / "sub/up").read_text() == "#!/bin/sh\n"
-    assert os.readlink(out / "link") == "sub/file" and (out / "hard").samefile(out / "run")
+    assert str((out / "link").readlink()) == "sub/file" and (out / "hard").samefile(out / "run")
     assert stat.S_IMODE((out / "run").stat().st_mode) == 0o755 and (out / "run").stat().st_mtime == 1_000_000_000
     assert (out / "run").stat().st_uid == os.geteuid()
     assert len(list(out.rglob("*"))) == 7
@@ -147,7 +153,7 @@ def flip(data: bytes) -> bytes:
 @pytest.mark.parametrize(("how", "damage"), [("", cut), *((h, d) for h in COMPRESS if h for d in (cut, flip))])
 def test_a_damaged_archive_is_called_so(tmp_path: Path, how: str, damage: Callable[[bytes], bytes]) -> None:
     data = tar(*GOOD, entry("top/random", os.urandom(100_000)))
-    with pytest.raises(UserError, match="truncated|damaged"):
+    with pytest.raises(UserError, match=r"truncated|damaged"):
         unpack_archive(put(tmp_path / "a", damage(packed(data, how))), tmp_path / "out", strip=1)
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
@@ -161,7 +167,7 @@ def test_a_tar_cut_between_members_is_truncated(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"<html>not found</html>", bytes(10240)])
 def test_what_is_no_archive(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(UserError, match="damaged|empty|truncated"):
+    with pytest.raises(UserError, match=r"damaged|empty|truncated"):
         unpack_archive(put(tmp_path / "a", data), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -170,16 +176,25 @@ def test_what_is_no_archive(tmp_path: Path, data: bytes) -> None:
 
 
 def deb(*members: tuple[tarfile.TarInfo, bytes], how: str = "xz") -> bytes:
-    parts = [("debian-binary", b"2.0\n"), ("control.tar", tar(entry("./control", b"Package: x\n"))),
-             (f"data.tar.{how}" if how else "data.tar", packed(tar(*members), how))]
+    parts = [
+        ("debian-binary", b"2.0\n"),
+        ("control.tar", tar(entry("./control", b"Package: x\n"))),
+        (f"data.tar.{how}" if how else "data.tar", packed(tar(*members), how)),
+    ]
     out = b"!<arch>\n"
     for name, data in parts:
         out += f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
     return out
 
 
-SYSTEM = (folder("./"), folder("./usr"), folder("./usr/bin"), entry("./usr/bin/su", mode=0o4755),
-          folder("./lib"), link("./lib/build", "/usr/src/x"))
+SYSTEM = (
+    folder("./"),
+    folder("./usr"),
+    folder("./usr/bin"),
+    entry("./usr/bin/su", mode=0o4755),
+    folder("./lib"),
+    link("./lib/build", "/usr/src/x"),
+)
 
 
 @pytest.mark.parametrize("how", ["xz", "zst", "gz", ""])
@@ -189,7 +204,7 @@ def test_a_package_is_laid_into_a_folder(tmp_path: Path, how: str) -> None:
     unpack_deb(put(tmp_path / "y.deb", deb(folder("./"), folder("./usr"), entry("./usr/two"))), tmp_path / "root")
     root = tmp_path / "root"
     assert stat.S_IMODE((root / "usr/bin/su").stat().st_mode) == 0o4755 and (root / "usr/two").is_file()
-    assert os.readlink(root / "lib/build") == "/usr/src/x"
+    assert str((root / "lib/build").readlink()) == "/usr/src/x"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["root", "x.deb", "y.deb"]
 
 
@@ -209,18 +224,18 @@ def test_packages_can_follow_the_links_of_a_merged_usr(tmp_path: Path) -> None:
     assert (root / "lib").is_symlink() and (root / "usr/lib/a.so").is_file()
 
 
-@pytest.mark.parametrize("to", ["/tmp", "..", "../../etc"])
+@pytest.mark.parametrize("to", ["absolute", "..", "../../etc"])
 def test_one_package_cannot_lead_the_next_one_out(tmp_path: Path, to: str) -> None:
-    root = tmp_path / "root"
+    root, outside = tmp_path / "root", tmp_path / "outside"
     root.mkdir()
-    (root / "lib").symlink_to(to)
+    outside.mkdir()
+    (root / "lib").symlink_to(outside if to == "absolute" else to)
     with pytest.raises(UserError, match="leads out"):
         unpack_deb(put(tmp_path / "x.deb", deb(folder("./"), entry("./lib/colinux-evil"))), root)
-    assert not (tmp_path / "colinux-evil").exists() and not Path("/tmp/colinux-evil").exists()
+    assert not list(tmp_path.rglob("colinux-evil"))
 
 
-@pytest.mark.parametrize("member", [link("./l", "../../etc"), entry("./../x"),
-                                    entry("./null", type=tarfile.CHRTYPE)])
+@pytest.mark.parametrize("member", [link("./l", "../../etc"), entry("./../x"), entry("./null", type=tarfile.CHRTYPE)])
 def test_a_package_may_not_lead_out_either(tmp_path: Path, member: tuple[tarfile.TarInfo, bytes]) -> None:
     with pytest.raises(UserError, match="refused"):
         unpack_deb(put(tmp_path / "x.deb", deb(folder("./"), member)), tmp_path / "root")
@@ -230,7 +245,7 @@ def test_a_package_may_not_lead_out_either(tmp_path: Path, member: tuple[tarfile
 @pytest.mark.parametrize("size", [0, 4, 30, 300, 600])
 def test_a_cut_package_is_called_so(tmp_path: Path, size: int) -> None:
     whole = deb(*SYSTEM)
-    with pytest.raises(UserError, match="damaged|truncated|not a Debian package"):
+    with pytest.raises(UserError, match=r"damaged|truncated|not a Debian package"):
         unpack_deb(put(tmp_path / "x.deb", whole[:size]), tmp_path / "root")
 
 
@@ -245,9 +260,9 @@ def test_the_tarball_inside_a_package(tmp_path: Path) -> None:
 
 
 def test_many_members_do_not_take_for_ever(tmp_path: Path) -> None:
-    """A kernel has 80,000 files; the check alone must cost a few seconds for those."""
+    """A kernel has 80,000 files: the check of that many may cost some seconds (CPU, ours; tar's own is apart)."""
     members = [folder("top")] + [entry(f"top/{n % 50}/{n}", b"") for n in range(8000)]
     archive = put(tmp_path / "a", tar(*members))
-    began = time.monotonic()
+    began = time.process_time()
     unpack_archive(archive, tmp_path / "out", strip=1)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 4

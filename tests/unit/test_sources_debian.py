@@ -30,9 +30,14 @@ pytestmark = pytest.mark.skipif(not have_gpg(), reason="gpg is not installed (it
 BASE = [
     Package("base", "1", fields={"Essential": "yes", "Priority": "required"}),
     Package("needed", "1", fields={"Priority": "required", "Depends": "libc"}),
-    Package("libc", "2.36-9"), Package("kmod", "30"), Package("initramfs", "1"), Package("gcc", "12"),
+    Package("libc", "2.36-9"),
+    Package("kmod", "30"),
+    Package("initramfs", "1"),
+    Package("gcc", "12"),
     Package("login", "1:4.13+dfsg1-1", fields={"Depends": "libpam | other", "Recommends": "extra"}),
-    Package("libpam", "1.5~rc1"), Package("extra", "1"), Package("other", "1"),
+    Package("libpam", "1.5~rc1"),
+    Package("extra", "1"),
+    Package("other", "1"),
     Package("never", "1", fields={"Depends": "absent"}),
 ]
 HOST = ["linux-image-amd64", "linux-headers-amd64"]
@@ -97,9 +102,13 @@ def next_point_release(debian: FakeDebian, *packages: Package) -> None:
 def test_meta_packages_lead_to_the_concrete_ones(debian: FakeDebian, debian_key: Key, ctx: Context) -> None:
     blobs = sources.resolve_packages(HOST, "amd64", "bookworm", ctx, closure=False)
     assert [(blob.package, blob.version, blob.arch) for blob in blobs] == [
-        ("linux-headers-6.1.0-42-amd64", "6.1.120-1", "amd64"), ("linux-headers-6.1.0-42-common", "6.1.120-1", "all"),
-        ("linux-headers-amd64", "6.1.120-1", "amd64"), ("linux-image-6.1.0-42-amd64", "6.1.120-1", "amd64"),
-        ("linux-image-amd64", "6.1.120-1", "amd64"), ("linux-kbuild-6.1", "6.1.120-1", "amd64")]
+        ("linux-headers-6.1.0-42-amd64", "6.1.120-1", "amd64"),
+        ("linux-headers-6.1.0-42-common", "6.1.120-1", "all"),
+        ("linux-headers-amd64", "6.1.120-1", "amd64"),
+        ("linux-image-6.1.0-42-amd64", "6.1.120-1", "amd64"),
+        ("linux-image-amd64", "6.1.120-1", "amd64"),
+        ("linux-kbuild-6.1", "6.1.120-1", "amd64"),
+    ]
     assert {blob.signer for blob in blobs} == {debian_key.fingerprint} and {blob.url for blob in blobs} == {None}
     assert blobs[0].filename == "pool/updates/main/linux-headers-6.1.0-42-amd64_6.1.120-1_amd64.deb"
     assert debian.asked(".deb") == []
@@ -235,11 +244,22 @@ def test_a_locked_build_stops(debian: FakeDebian, ctx: Context) -> None:
 def test_another_takes_the_next_point_release_whole(debian: FakeDebian, ctx: Context, warned: list[str]) -> None:
     lock_host(ctx)
     # The newest is not complete yet, and 6.5 is another series.
-    next_point_release(debian, *kernel(43, "6.1.130-1"), *kernel(44, "6.1.140-1")[3:], *kernel(9, "6.5.1-1", "6.5"))
+    next_point_release(
+        debian,
+        *kernel(43, "6.1.125-1"),
+        *kernel(44, "6.1.130-1"),
+        *kernel(45, "6.1.140-1")[3:],
+        *kernel(9, "6.5.1-1", "6.5"),
+    )
     pairs = sources.fetch_packages("host:h", ctx)
     assert [blob.package for blob, _ in pairs] == [
-        "linux-headers-6.1.0-43-amd64", "linux-headers-6.1.0-43-common", "linux-headers-amd64",
-        "linux-image-6.1.0-43-amd64", "linux-image-amd64", "linux-kbuild-6.1"]
+        "linux-headers-6.1.0-44-amd64",
+        "linux-headers-6.1.0-44-common",
+        "linux-headers-amd64",
+        "linux-image-6.1.0-44-amd64",
+        "linux-image-amd64",
+        "linux-kbuild-6.1",
+    ]
     assert {blob.version for blob, _ in pairs} == {"6.1.130-1"}
     assert all(sha(path.read_bytes()) == blob.sha256 for blob, path in pairs)
     text = "\n".join(warned)
@@ -318,7 +338,10 @@ def test_packages_of_one_source_are_replaced_together(debian: FakeDebian, ctx: C
     debian.server.serve(f"/debian/pool/{old.path}", old.deb)
     pairs = sources.fetch_packages("rootfs:r", ctx, suite="bookworm")
     assert [(b.package, b.version) for b, _ in pairs] == [
-        ("perl", "5.36-7+deb12u1"), ("perl-base", "5.36-7+deb12u1"), ("unrelated", "5-1")]
+        ("perl", "5.36-7+deb12u1"),
+        ("perl-base", "5.36-7+deb12u1"),
+        ("unrelated", "5-1"),
+    ]
 
 
 def serve_snapshot(server: Server, package: str, version: str, deb: bytes) -> str:
@@ -331,7 +354,9 @@ def serve_snapshot(server: Server, package: str, version: str, deb: bytes) -> st
 
 @pytest.mark.parametrize("good", [True, False])
 def test_a_snapshot_archive_has_what_debian_dropped(debian: FakeDebian, ctx: Context, good: bool) -> None:
-    ctx.lock = Lock().with_group("source:s", sources.resolve_packages(["login"], "amd64", "bookworm", ctx, closure=False))
+    ctx.lock = Lock().with_group(
+        "source:s", sources.resolve_packages(["login"], "amd64", "bookworm", ctx, closure=False)
+    )
     deb = next(p for p in BASE if p.name == "login").deb
     debian.packages["bookworm"] = [p for p in BASE if p.name != "login"]
     debian.publish()
@@ -363,8 +388,9 @@ def test_a_declared_package_and_the_lock_must_agree(debian: FakeDebian, ctx: Con
         sources.fetch(DebianSource("s", "libc", "amd64", "bookworm"), ctx)
 
 
-def test_apt_brings_what_only_it_understands(debian: FakeDebian, ctx: Context, tmp_path: Path,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_apt_brings_what_only_it_understands(
+    debian: FakeDebian, ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An address such as mirror+file: is apt's own language."""
     listing = tmp_path / "mirrors.list"
     listing.write_text(f"{debian.server.url}/debian/\n")
@@ -391,11 +417,16 @@ ctx = sources.Context(Paths(Path.cwd()), Lock(), sources.Mirrors())
 print(*[blob.package for blob in sources.resolve_packages(["login"], "amd64", None, ctx, closure=True)])
 """
     home = Path(tempfile.mkdtemp(prefix="colinux-user-"))
-    env = {"PATH": os.environ["PATH"], "HOME": str(home),
-           "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path[1:]])}
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path[1:]]),
+    }
 
     def as_nobody(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(words, cwd=home, user=65534, group=65534, env=env, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            words, cwd=home, user=65534, group=65534, env=env, capture_output=True, text=True, check=False
+        )
 
     try:
         os.chown(home, 65534, 65534)

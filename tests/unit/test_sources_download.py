@@ -224,7 +224,7 @@ def test_offline_never_opens_a_socket(ctx: Context, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(socket, "socket", forbidden)
     monkeypatch.setattr(socket, "getaddrinfo", forbidden)
     with pytest.raises(AssertionError):
-        download(want("http://127.0.0.1:9/file"), ctx)      # the trap works
+        download(want("http://127.0.0.1:9/file"), ctx)  # the trap works
     ctx.offline = True
     with pytest.raises(NotHere, match="not asked: --offline"):
         download(want("http://127.0.0.1:9/file"), ctx)
@@ -248,7 +248,11 @@ print(download(Want("file", (url,), sha256, int(size)), ctx))
 def other_process(url: str, ctx: Context) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", RUN, url, sha(DATA), str(len(DATA)), str(ctx.paths.root)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_two_runs_at_once_fetch_once(server: Server, ctx: Context) -> None:
@@ -282,8 +286,12 @@ def test_an_interrupted_download_is_resumed(server: Server, ctx: Context, number
 
 def mount_tmpfs(folder: Path, kib: int) -> bool:
     folder.mkdir()
-    return os.geteuid() == 0 and not subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "none", folder], capture_output=True, check=False).returncode
+    return (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "none", folder], capture_output=True, check=False
+        ).returncode
+    )
 
 
 def test_a_full_disk_says_so_and_keeps_what_came(
@@ -296,7 +304,7 @@ def test_a_full_disk_says_so_and_keeps_what_came(
     try:
         monkeypatch.setenv("COLINUX_CACHE", str(disk / "cache"))
         url = server.serve("/file", DATA)
-        with pytest.raises(InfrastructureError, match="disk full.*300000 bytes are to come"):
+        with pytest.raises(InfrastructureError, match=r"disk full.*300000 bytes are to come"):
             download(want(url), ctx)
         # A disk that fills up only on the way, and one that takes a part of the last chunk.
         monkeypatch.setattr(http, "free_bytes", lambda path: 1 << 40)
@@ -314,9 +322,7 @@ def test_a_full_disk_says_so_and_keeps_what_came(
         subprocess.run(["umount", "-l", disk], check=True)
 
 
-def test_a_write_that_fails_for_want_of_room(
-    server: Server, ctx: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_fails_for_want_of_room(server: Server, ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         def write(self, data: memoryview) -> int:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -333,7 +339,30 @@ def test_a_write_that_fails_for_want_of_room(
     assert not list((ctx.paths.cache / "sha256").rglob("*"))
 
 
-def test_a_cache_that_cannot_be_written_is_explained(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_write_is_no_lost_byte(server: Server, ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write may take less than it is given; at the edge of a full disk it does."""
+    opened = http._open
+
+    class Reluctant:
+        def __init__(self, job: http.Transfer) -> None:
+            self.file = opened(job)
+
+        def write(self, data: memoryview) -> int:
+            return self.file.write(data[:1000])
+
+        def __enter__(self) -> Reluctant:
+            return self
+
+        def __exit__(self, *args: object) -> None:
+            self.file.close()
+
+    monkeypatch.setattr(http, "_open", Reluctant)
+    assert download(want(server.serve("/file", DATA)), ctx).read_bytes() == DATA
+
+
+def test_a_cache_that_cannot_be_written_is_explained(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "occupied").write_text("a file")
     monkeypatch.setenv("COLINUX_CACHE", str(tmp_path / "occupied/cache"))
     with pytest.raises(InfrastructureError, match="COLINUX_CACHE"):
@@ -372,9 +401,7 @@ def test_a_mirror_alone_is_not_passed_by(server: Server, ctx: Context, tmp_path:
     assert server.asked == []
 
 
-def test_the_pin_decides_over_a_mirror(
-    server: Server, ctx: Context, tmp_path: Path, warned: list[str]
-) -> None:
+def test_the_pin_decides_over_a_mirror(server: Server, ctx: Context, tmp_path: Path, warned: list[str]) -> None:
     url = server.serve("/file", DATA)
     (tmp_path / "file").write_bytes(OTHER)
     ctx.mirrors = mirror(url, str(tmp_path / "file"))
@@ -408,7 +435,7 @@ def test_the_next_source_is_taken_when_the_first_is_gone(server: Server, ctx: Co
     source, fetched = sources.fetch_first([first, second], ctx)
     assert source is second and fetched.files[0].read_bytes() == DATA
     assert ctx.warnings == ["b is used, because a cannot be had"]
-    server.serve("/gone", DATA)     # there, but not what is locked: nobody looks further
+    server.serve("/gone", DATA)  # there, but not what is locked: nobody looks further
     with pytest.raises(UserError, match="another file"):
         sources.fetch_first([first, second], ctx)
 

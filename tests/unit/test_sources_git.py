@@ -31,11 +31,20 @@ FILES = {
 
 
 def git(folder: Path, *words: str) -> str:
-    env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "a",
-           "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
-           "GIT_AUTHOR_DATE": "1700000000 +0000", "GIT_COMMITTER_DATE": "1700000000 +0000"}
-    return subprocess.run(["git", "-c", "core.autocrlf=false", *words], cwd=folder, env=env, check=True,
-                          capture_output=True, text=True).stdout.strip()
+    env = {
+        **os.environ,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@b",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@b",
+        "GIT_AUTHOR_DATE": "1700000000 +0000",
+        "GIT_COMMITTER_DATE": "1700000000 +0000",
+    }
+    return subprocess.run(
+        ["git", "-c", "core.autocrlf=false", *words], cwd=folder, env=env, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +111,7 @@ def test_the_pinned_tree_is_written_byte_by_byte(source: GitSource, ctx: Context
     for name, text in FILES.items():
         assert (dest / name).read_bytes() == text.encode(), name
     assert sorted(path.name for path in dest.iterdir()) == sorted({*(n.split("/")[0] for n in FILES), "run", "link"})
-    assert os.access(dest / "run", os.X_OK) and os.readlink(dest / "link") == "deep/er"
+    assert os.access(dest / "run", os.X_OK) and str((dest / "link").readlink()) == "deep/er"
     assert tree_id(dest) == source.tree
 
 
@@ -119,9 +128,14 @@ def test_a_server_that_gives_no_commits_by_id_is_asked_by_ref(
     """Protocol 0, as dumb as old servers: only advertised tips."""
     from pipeline.sources import git as module
 
-    monkeypatch.setattr(module, "SETTINGS", tuple(
-        "protocol.version=0" if s.startswith("protocol.version") else s for s in module.SETTINGS))
-    hidden = GitSource("h", source.urls, git(upstream, "rev-parse", "main~2"), git(upstream, "rev-parse", "main~2^{tree}"))
+    monkeypatch.setattr(
+        module,
+        "SETTINGS",
+        tuple("protocol.version=0" if s.startswith("protocol.version") else s for s in module.SETTINGS),
+    )
+    hidden = GitSource(
+        "h", source.urls, git(upstream, "rev-parse", "main~2"), git(upstream, "rev-parse", "main~2^{tree}")
+    )
     for one in (source, hidden):
         assert tree_id(check_out(one, ctx, tmp_path / one.name)) == one.tree
 
@@ -138,12 +152,16 @@ def test_a_name_like_the_id_fools_nobody(source: GitSource, upstream: Path, ctx:
     assert git(upstream, "rev-parse", "main") in str(error.value)
 
 
-def test_a_name_like_the_id_beside_the_true_commit(source: GitSource, upstream: Path, ctx: Context, tmp_path: Path) -> None:
+def test_a_name_like_the_id_beside_the_true_commit(
+    source: GitSource, upstream: Path, ctx: Context, tmp_path: Path
+) -> None:
     git(upstream, "update-ref", f"refs/heads/{source.commit}", "main")
     assert tree_id(check_out(replace(source, ref=source.commit), ctx, tmp_path / "out")) == source.tree
 
 
-def test_a_wrong_tree_is_refused_before_a_file_is_written(source: GitSource, upstream: Path, ctx: Context, tmp_path: Path) -> None:
+def test_a_wrong_tree_is_refused_before_a_file_is_written(
+    source: GitSource, upstream: Path, ctx: Context, tmp_path: Path
+) -> None:
     other = git(upstream, "rev-parse", "main^{tree}")
     with pytest.raises(UserError, match=f"has tree {source.tree}, expected tree {other}"):
         check_out(replace(source, tree=other), ctx, tmp_path / "out")
@@ -195,7 +213,7 @@ def test_a_persons_configuration_does_not_count(
 ) -> None:
     (tmp_path / ".gitconfig").write_text("[core]\n\tautocrlf = true\n\tsymlinks = false\n")
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))       # as in a git hook
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))  # as in a git hook
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
     assert tree_id(check_out(source, ctx, tmp_path / "out")) == source.tree
 
@@ -219,6 +237,17 @@ def test_a_mirror_may_belong_to_another_user(source: GitSource, upstream: Path, 
     sources.fetch(away, locked(away, ctx))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a repository to somebody else")
+def test_the_cache_may_belong_to_another_user(source: GitSource, upstream: Path, ctx: Context, tmp_path: Path) -> None:
+    """As it does under sudo."""
+    (repository,) = sources.fetch(source, locked(source, ctx)).files
+    for path in (repository, *repository.rglob("*")):
+        os.chown(path, 65534, 65534)
+    upstream.rename(tmp_path / "gone")
+    ctx.offline = True
+    assert tree_id(check_out(source, ctx, tmp_path / "out")) == source.tree
+
+
 def test_once_fetched_it_needs_nobody(source: GitSource, upstream: Path, ctx: Context, tmp_path: Path) -> None:
     sources.fetch(source, locked(source, ctx))
     upstream.rename(tmp_path / "gone")
@@ -230,21 +259,39 @@ def test_nobody_there_is_the_networks_fault(source: GitSource, ctx: Context, tmp
     away = replace(source, urls=("http://127.0.0.1:9/linux.git", (tmp_path / "none").as_uri()))
     with pytest.raises(InfrastructureError) as error:
         sources.fetch(away, locked(away, ctx))
-    assert "127.0.0.1:9" in str(error.value) and "no such folder" in str(error.value) and "[[mirror]]" in str(error.value)
+    assert (
+        "127.0.0.1:9" in str(error.value) and "no such folder" in str(error.value) and "[[mirror]]" in str(error.value)
+    )
 
 
 def test_a_damaged_cache_is_noticed(source: GitSource, ctx: Context, tmp_path: Path) -> None:
     """A blob exchanged for another one inside the cached repository, hash and all."""
     (repository,) = sources.fetch(source, locked(source, ctx)).files
     blob = git(repository, "rev-parse", f"{source.commit}:deep/er/file.c")
-    other = subprocess.run(["git", "hash-object", "-w", "--stdin"], cwd=repository, input="int y;\n", text=True,
-                           capture_output=True, check=True).stdout.strip()
+    other = subprocess.run(
+        ["git", "hash-object", "-w", "--stdin"],
+        cwd=repository,
+        input="int y;\n",
+        text=True,
+        capture_output=True,
+        check=True,
+    ).stdout.strip()
     loose = repository / "objects" / blob[:2] / blob[2:]
     loose.unlink()
     loose.write_bytes((repository / "objects" / other[:2] / other[2:]).read_bytes())
     with pytest.raises(InfrastructureError):
         check_out(source, ctx, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_killed_git_leaves_no_lock_for_ever(source: GitSource, upstream: Path, ctx: Context) -> None:
+    first = replace(source, commit=git(upstream, "rev-parse", "main"), tree=git(upstream, "rev-parse", "main^{tree}"))
+    (repository,) = sources.fetch(first, locked(first, ctx)).files
+    for name in ("shallow.lock", "FETCH_HEAD.lock", "refs/colinux/pinned/x.lock", "objects/pack/tmp_pack_x"):
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).touch()
+    sources.fetch(source, locked(source, ctx))
+    assert not list(repository.rglob("*.lock")) and not list(repository.rglob("tmp_pack*"))
 
 
 def test_an_unreadable_cache_is_made_anew(source: GitSource, ctx: Context, tmp_path: Path) -> None:
@@ -258,7 +305,9 @@ def test_a_submodule_is_refused(source: GitSource, upstream: Path, ctx: Context,
     git(work, "update-index", "--add", "--cacheinfo", f"160000,{source.commit},sub")
     git(work, "commit", "-q", "-m", "sub")
     git(work, "push", "-q", str(upstream), "main")
-    wrong = replace(source, commit=git(work, "rev-parse", "HEAD"), tree=git(work, "rev-parse", "HEAD^{tree}"), ref="main")
+    wrong = replace(
+        source, commit=git(work, "rev-parse", "HEAD"), tree=git(work, "rev-parse", "HEAD^{tree}"), ref="main"
+    )
     with pytest.raises(UserError, match="sub is a submodule"):
         check_out(wrong, ctx, tmp_path / "out")
 

@@ -42,7 +42,9 @@ only = true
 def test_the_longest_match_wins_and_falls_through(tmp_path: Path) -> None:
     mirrors = load(tmp_path, RULES)
     assert where(mirrors, "https://example.org/a/b.tar") == [
-        "https://mirror.example.net/org/a/b.tar", "https://example.org/a/b.tar"]
+        "https://mirror.example.net/org/a/b.tar",
+        "https://example.org/a/b.tar",
+    ]
     assert where(mirrors, "https://example.org/pub/linux/v6/x.tar")[0] == "/srv/linux/v6/x.tar"
 
 
@@ -111,8 +113,15 @@ def test_all_faults_are_told_with_their_lines(tmp_path: Path) -> None:
         load(tmp_path, FAULTY)
     lines = str(error.value).splitlines()
     file = tmp_path / "mirrors.toml"
-    for line, word in ((3, '"too"'), (1, '"to" is missing'), (5, "mirror.match"), (6, "mirror.to"),
-                       (7, '"mirrors"'), (10, "debian.snapshot"), (11, '"archive"')):
+    for line, word in (
+        (3, '"too"'),
+        (1, '"to" is missing'),
+        (5, "mirror.match"),
+        (6, "mirror.to"),
+        (7, '"mirrors"'),
+        (10, "debian.snapshot"),
+        (11, '"archive"'),
+    ):
         assert any(text.startswith(f"{file}:{line}: ") and word in text for text in lines), (line, word, lines)
 
 

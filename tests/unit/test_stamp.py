@@ -140,9 +140,7 @@ def test_an_input_edited_while_the_job_runs_counts_as_changed(paths: Paths, job:
         (lambda r: ((r / "out/sub/x").unlink(), (r / "out/sub").rmdir()), "out is an empty folder"),
     ],
 )
-def test_success_without_output_is_a_fault(
-    paths: Paths, job: Job, spoil: Callable[[Path], object], words: str
-) -> None:
+def test_success_without_output_is_a_fault(paths: Paths, job: Job, spoil: Callable[[Path], object], words: str) -> None:
     forget(job, paths)
     spoil(paths.root)
     with pytest.raises(InfrastructureError, match=words):
@@ -167,9 +165,7 @@ def test_a_damaged_record_means_doing_it_again(paths: Paths, job: Job, content: 
 
 @pytest.mark.parametrize("name", ["kernel_a_b.seen.json", "kernel_a_b.files.json"])
 @pytest.mark.parametrize("content", [b"", b"{", b'{"format":1,"trees":[]}', b"null", None])
-def test_a_damaged_side_file_costs_time_only(
-    paths: Paths, job: Job, name: str, content: bytes | None
-) -> None:
+def test_a_damaged_side_file_costs_time_only(paths: Paths, job: Job, name: str, content: bytes | None) -> None:
     side = paths.state / name
     assert side.exists()
     if content is None:
@@ -192,9 +188,7 @@ def test_an_unchanged_big_output_is_not_read(paths: Paths, job: Job, monkeypatch
     assert why_stale(job, paths) is None
 
 
-def test_of_a_changed_tree_only_the_change_is_read(
-    paths: Paths, job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_a_changed_tree_only_the_change_is_read(paths: Paths, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     (paths.root / "in/a.c").write_text("int z;")
     read: list[str] = []
     real = digest.sha256_file
@@ -240,13 +234,11 @@ def test_the_digest_of_outputs_stands_for_them(paths: Paths, job: Job) -> None:
     assert output_digest(job, paths) is None
 
 
-def test_the_record_is_on_disk_when_finish_returns(
-    paths: Paths, job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_record_is_on_disk_when_finish_returns(paths: Paths, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
     real = os.fsync
     monkeypatch.setattr(
-        stamp.os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")) or real(fd)
+        stamp.os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())) or real(fd)
     )
     finish(job, paths)
     assert any(name.endswith("/kernel_a_b.json") for name in synced)

@@ -35,9 +35,9 @@ void __init co_console_setup(void)
 }
 
 /*
- * Not __init: the last console may be gone by the time of a panic (a device
- * removed, a module's error). The whole log is printed again then; better twice
- * than never.
+ * The last console may be gone by the time of a panic: its device was removed,
+ * or the command line named one that never came. The whole log is printed again
+ * then; better twice than never.
  */
 void co_console_panic(void)
 {

@@ -51,8 +51,8 @@ static const u16 co_absent_features[] __initconst = {
 
 /*
  * What a vendor's set-up code would find out by touching the host's registers,
- * and the host has found out for us (without a steady TSC it refuses to run
- * guests at all).
+ * and the host has found out for us. A TSC that is not steady the driver
+ * complains about, for there is no other clock.
  */
 static const u16 co_present_features[] __initconst = {
 	X86_FEATURE_CONSTANT_TSC, X86_FEATURE_NONSTOP_TSC,
@@ -77,7 +77,7 @@ void __init co_cpu_setup(void)
  * system possibly unstable; but as X86_VENDOR_UNKNOWN, so that nothing else
  * takes it for one that it knows how to set up.
  */
-static const struct cpu_dev co_cpu __initconst = {
+static const struct cpu_dev co_cpu = {
 	.c_vendor	= "x86-64",
 	.c_ident	= { "GenuineIntel", "AuthenticAMD" },
 	.c_init		= cpu_detect_cache_sizes,

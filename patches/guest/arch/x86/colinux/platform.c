@@ -90,6 +90,9 @@ void __init co_early_setup(void)
 			 CO_ABI_VERSION, co_comm->abi_version);
 		co_leave_panic(text);
 	}
+	if (!READ_ONCE(co_comm->tsc_khz))
+		co_leave_panic("colinux: the host does not know its TSC's frequency");
+
 	/* From here on an NMI switches. Hand over those that were only counted. */
 	co_active = true;
 	co_state->nmi_pending += co_bringup_nmis;

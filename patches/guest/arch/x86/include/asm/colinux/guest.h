@@ -4,8 +4,7 @@
  *
  * Everything here is called from a hook: one of the few lines that the patches
  * of this series add to an existing file. A kernel without CONFIG_COLINUX_GUEST
- * compiles all of it away; one that has it, but was booted on a bare machine,
- * finds co_active false and goes the usual way.
+ * compiles all of it away.
  */
 #ifndef _ASM_X86_COLINUX_GUEST_H
 #define _ASM_X86_COLINUX_GUEST_H
