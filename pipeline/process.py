@@ -32,6 +32,9 @@ from pipeline.excerpt import first_error
 __all__ = ["Process", "Result", "environment", "first_error", "install_signal_handlers", "interact", "run", "spawn"]
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+# No system call waits longer than this: Python runs a signal's handler between
+# two steps of its own, so one that comes just before a call would wait with it.
+LONGEST_WAIT = 0.5
 GUARD = Path(__file__).with_name("guard.py")
 
 Argument = str | os.PathLike[str]
@@ -118,9 +121,14 @@ class Process:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for the end, at most `timeout` seconds; None when it has not come by then."""
-        with suppress(subprocess.TimeoutExpired):
-            self._guard.wait(timeout)
-            self._finish()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._returncode is None:
+            left = LONGEST_WAIT if deadline is None else max(0.0, deadline - time.monotonic())
+            with suppress(subprocess.TimeoutExpired):
+                self._guard.wait(min(left, LONGEST_WAIT))
+                self._finish()
+            if left == 0:
+                break
         return self._returncode
 
     def terminate(self, grace: float | None = None) -> int:
@@ -367,12 +375,12 @@ def _pump(process: Process, reader: int, output: Output, timeout: float | None) 
         selector.register(process.status_fd, selectors.EVENT_READ)
         ended = False
         while not ended:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            left = LONGEST_WAIT if deadline is None else deadline - time.monotonic()
+            if left <= 0:
                 process.terminate()
                 _drain(reader, output)
                 return False
-            for key, _ in selector.select(left):
+            for key, _ in selector.select(min(left, LONGEST_WAIT)):
                 if key.fd == process.status_fd:
                     ended = True
                 elif not _drain(reader, output):

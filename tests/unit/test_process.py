@@ -405,9 +405,11 @@ def test_ctrl_c_at_a_terminal_is_ours_to_handle(tmp_path: Path) -> None:
                 output += os.read(terminal, 4096)
             except OSError:
                 break
-        _, status = os.waitpid(pid, 0)
+        assert wait_for(lambda: not alive(pid)), "still running after Ctrl-C"
     finally:
         os.close(terminal)
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
     assert marks.read_text().split() == ["up", "TERM"]
     assert os.waitstatus_to_exitcode(status) == -signal.SIGINT
     assert b"KeyboardInterrupt" in output
