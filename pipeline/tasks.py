@@ -132,8 +132,8 @@ class Project:
 
     def agents(self) -> Iterator[Work]:
         """The programs that carry results out of hosts and guests."""
-        hosts, kernels = self.declaration.hosts.values(), self.declaration.kernels.values()
-        for arch in sorted({host.arch for host in hosts} | {kernel.arch for kernel in kernels}):
+        hosts, guests = self.declaration.hosts.values(), self.declaration.kernels.values()
+        for arch in sorted({host.arch for host in hosts} | {guest.arch for guest in guests}):
             yield Work(
                 f"agent:{arch}", f"build the test agent for {arch}",
                 functools.partial(daemon.build_agent, arch, self.paths),

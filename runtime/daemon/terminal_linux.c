@@ -109,6 +109,19 @@ static void on_fault(int number)
 	raise(number);
 }
 
+/*
+ * A descriptor that our starter closed would be the next file's that we open,
+ * and a disk would get the guest's console output.
+ */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			abort();
+}
+
 int os_requests_begin(struct error *error)
 {
 	static const int requests[] = {
@@ -118,6 +131,7 @@ int os_requests_begin(struct error *error)
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	size_t i;
 
+	fill_standard_descriptors();
 	if (pipe2(request_pipe, O_CLOEXEC | O_NONBLOCK))
 		return error_set(error, "pipe: %s", strerror(errno));
 	sigfillset(&action.sa_mask);

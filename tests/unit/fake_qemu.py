@@ -122,17 +122,17 @@ class Guest:
         if "poweroff" in script:
             if "no-off" not in MODES:
                 self.end(0)
-            return
+            return None
         if "sysrq" in script:
             self.end(16, "colinux-daemon: guest panic: sysrq triggered crash\n")
-            return
+            return None
         if "forks 300" in script and "stuck" in MODES:
-            return
+            return None
         if "forks 300" in script and "late-panic" in MODES:
             self.end(16, "colinux-daemon: guest panic: too many forks\n")
-            return
+            return None
         if "spin" in script or "fpu 100" in script or "while :" in script:
-            return
+            return None
         faults = "bad-forks" in MODES
         answers = [
             ("uname -r; cat", "6.1.192-colinux\nLinux version 6.1.192-colinux (gcc 12.2.0)\n"),
@@ -153,6 +153,7 @@ class Guest:
             if part in script:
                 return self.line.answer(number, int(faults and part == "forks 300"), text)
         self.line.answer(number, 127, f"fake guest: what is {script!r}?\n")
+        return None
 
 
 guests: dict[int, Guest] = {}
@@ -163,7 +164,7 @@ def host_run(host: Line, number: str, script: str) -> None:
     if "colinux-daemon" in script:
         guest = Guest(host, number, script)
         guests[guest.slot] = guest
-        return
+        return None
     if "while :" in script:  # host load
         if "forks" in script:
             host.send(f"out {number} 8\nforks=1\n")
@@ -171,7 +172,7 @@ def host_run(host: Line, number: str, script: str) -> None:
             text = "bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8  -\n" * 2
             host.send(f"out {number} {len(text)}\n{text}")
         loads.append(number)
-        return
+        return None
     if m := re.search(r"kill -9 .*guest(\d)\.pid", script):
         guests[int(m[1])].end(137)
     lost = 20480 * state["guests"] if "leak" in MODES else 0
@@ -204,6 +205,7 @@ def host_run(host: Line, number: str, script: str) -> None:
                 state["driver"] = False
             return host.answer(number, status, text)
     host.answer(number, 127, f"fake host: what is {script!r}?\n")
+    return None
 
 
 def qmp_event(reason: str) -> None:

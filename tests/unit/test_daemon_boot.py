@@ -276,3 +276,19 @@ def test_the_image_is_locked_while_the_guest_runs(tmp_path: Path) -> None:
     assert "is in use" in boot(tmp_path, "", "cobd0=a", "cobd1=a").stderr
     assert boot(tmp_path, "", "cobd0=a,ro", "cobd1=a,ro").returncode == 0
     assert boot(tmp_path, "", "cobd0=a").returncode == 0
+
+
+def test_closed_descriptors_are_not_reused(tmp_path: Path) -> None:
+    """With stdout closed, the first file that is opened must not become the console."""
+    (tmp_path / "vmlinux").write_bytes(daemon_kit.kernel())
+    (tmp_path / "disk").write_bytes(bytes(4096))
+    program = daemon_kit.programs() / "fake-daemon"
+    done = subprocess.run(
+        ["sh", "-c", f"exec {program} kernel=vmlinux cobd0=disk 0<&- 1>&- 2>&-"],
+        cwd=tmp_path,
+        env=daemon_kit.environment(FAKE_GUEST="say XXXXXXXX;panic YYYYYYYY"),
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 16
+    assert (tmp_path / "disk").read_bytes() == bytes(4096)

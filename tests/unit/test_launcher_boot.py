@@ -18,8 +18,8 @@ from launcher_kit import ALL_CHECKS, Stage, machine
 
 from pipeline.declaration import model
 from pipeline.errors import BuildFailed, InfrastructureError, UserError
-from runtime.launcher.boot import Verdict, boot, time_factor
 from runtime.launcher import scenarios
+from runtime.launcher.boot import Verdict, boot, time_factor
 
 
 @pytest.fixture

@@ -310,7 +310,8 @@ try:
             try: run(["sh", "-c", script])
             except BaseException as error: print("thread:", type(error).__name__, flush=True)
         thread = threading.Thread(target=work); thread.start()
-        while thread.is_alive(): thread.join(0.1)
+        # Not join(timeout): an exception in there makes CPython 3.11 take the thread for ended (bpo-45274).
+        while thread.is_alive(): time.sleep(0.02)
         time.sleep(100)
     else:
         run(["sh", "-c", script], log=Path(pids + ".log"))

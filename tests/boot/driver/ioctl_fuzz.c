@@ -146,7 +146,7 @@ static void fuzz_run(struct slot *s)
 
 	if (s->m.memory) {
 		if (rnd(20))	/* mostly what does not end the machine */
-			command(&s->m, rnd(2) ? CO_R_DOORBELL : rnd(2) ? CO_R_CONSOLE : CO_R_IDLE,
+			command(&s->m, rnd(2) ? CO_R_DOORBELL : rnd(4) ? CO_R_CONSOLE : CO_R_IDLE,
 				odd_number(), odd_number());
 		else if (rnd(3))
 			command(&s->m, rnd(80), rnd(300), odd_number());
@@ -158,7 +158,7 @@ static void fuzz_run(struct slot *s)
 		    s->m.params->arg[0] < 0x100)
 			s->m.params->arg[0] = 0x80;
 		s->m.params->delay = rnd(2) ? 0 : rnd(50000000);
-		if (!rnd(8))
+		if (!rnd(32))
 			s->m.params->mode = MODE_SPIN;
 	}
 	mutate(&arg, sizeof(arg));
