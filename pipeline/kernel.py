@@ -96,10 +96,19 @@ def requests(kernel: Kernel, paths: Paths) -> dict[str, kconfig.Request]:
 
 
 def configure(kernel: Kernel, decl: Declaration, paths: Paths) -> None:
-    """Write obj/.config: base, fragments over it, olddefconfig; then see that every request survived."""
+    """Write obj/.config: base, fragments over it, olddefconfig; then see that every request survived.
+
+    Nothing is done when the requests and the Kconfig files are those of the last time.
+    """
     wanted = requests(kernel, paths)
     obj = paths.kernel(kernel.name) / "obj"
     obj.mkdir(parents=True, exist_ok=True)
+    current, memory = obj / ".config", obj / ".colinux-config"
+    asked = digest.of_json([kernel.base, [request.line() for request in wanted.values()],
+                            patching.kconfig_id(kernel, paths)])
+    if (current.is_file() and memory.is_file()
+            and memory.read_text() == f"{asked} {digest.sha256_file(current)}\n"):
+        return
     log = paths.kernel(kernel.name) / "config.log"
     env = _environment(decl)
     with progress.step(f"configuring {kernel.name}"):
@@ -118,9 +127,9 @@ def configure(kernel: Kernel, decl: Declaration, paths: Paths) -> None:
                 f"{len(lost)} requested kernel option{'s' if len(lost) > 1 else ''} did not survive:\n"
                 + "\n".join(str(one) for one in lost),
                 hint="correct the fragment, or ask for what the option depends on as well")
-        current = obj / ".config"
         if not current.is_file() or current.read_text() != text:
             atomic_write(current, text)
+        atomic_write(memory, f"{asked} {digest.sha256_file(current)}\n")
 
 
 # --- make --------------------------------------------------------------------------------

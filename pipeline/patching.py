@@ -128,6 +128,15 @@ def tree_id(kernel: Kernel, paths: Paths) -> str | None:
     return None if state is None else digest.of_json([state["source"], state["patches"]])
 
 
+def kconfig_id(kernel: Kernel, paths: Paths) -> str | None:
+    """One word for everything in the tree that a configuration depends on; None when there is no tree."""
+    state = _read_state(paths.src(kernel.name))
+    if state is None:
+        return None
+    ours = {name: word for name, word in state["overlay"].items() if Path(name).name.startswith("Kconfig")}
+    return digest.of_json([state["source"], state["patches"], ours])
+
+
 # --- what a tree is to be made of --------------------------------------------------------
 
 

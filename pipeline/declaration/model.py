@@ -35,6 +35,7 @@ CHECKS = frozenset(
         "forks",
         "systemd",
         "apt",
+        "login",
         "poweroff",
         # on the host, afterwards
         "host-clean",

@@ -90,7 +90,9 @@ class Guest:
         self.line, self.screen = lines[f"colinux.guest{slot}"], lines[f"colinux.console{slot}"]
         self.over = False
         state["guests"] += 1
-        if "rdinit=/bin/false" in script:
+        if "colinux.fault=early" in script:
+            self.end(16, "colinux-daemon: guest panic: early exception 0x0e at co_early_setup+0x10\n")
+        elif "rdinit=/bin/false" in script:
             self.end(16, "colinux-daemon: guest panic: Attempted to kill init! exitcode=0x00000100\n")
         elif "refused" in MODES:
             self.end(255, "colinux-daemon: /colinux/vmlinux is not a cooperative kernel\n")

@@ -284,7 +284,7 @@ def test_closed_descriptors_are_not_reused(tmp_path: Path) -> None:
     (tmp_path / "disk").write_bytes(bytes(4096))
     program = daemon_kit.programs() / "fake-daemon"
     done = subprocess.run(
-        ["sh", "-c", f"exec {program} kernel=vmlinux cobd0=disk 0<&- 1>&- 2>&-"],
+        ["sh", "-c", f"exec {program} kernel=vmlinux cobd0=disk -v2 0<&- 1>&- 2>&-"],
         cwd=tmp_path,
         env=daemon_kit.environment(FAKE_GUEST="say XXXXXXXX;panic YYYYYYYY"),
         check=False,

@@ -106,6 +106,25 @@ def test_an_unchanged_configuration_keeps_its_time(checkout: Checkout) -> None:
     assert config.stat().st_mtime_ns == before
 
 
+def test_a_configuration_is_made_once(checkout: Checkout) -> None:
+    out = build(checkout)
+    (out / "config.log").unlink()
+    checkout.write("patches/ours/arch/x86/ours/ours.c", "changed\n")
+    prepare(checkout)
+    build(checkout)
+    assert not (out / "config.log").exists()
+    checkout.write("patches/ours/arch/x86/ours/Kconfig", "config OURS\n\tbool\n")
+    prepare(checkout)
+    build(checkout)
+    assert (out / "config.log").exists()
+
+
+def test_an_altered_configuration_is_made_again(checkout: Checkout) -> None:
+    config = build(checkout) / "obj/.config"
+    config.write_text("CONFIG_NET=y\n")
+    assert "CONFIG_HELPER=y" in (build(checkout) / "config").read_text()
+
+
 def test_missing_tools_are_named_with_their_packages_before_anything_runs(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,7 +128,7 @@ def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
     verdict = stage.judge(machine(scenario=scenario, checks=(*ALL_CHECKS, *extra)))
     assert evidence(verdict)["first_error"] is None
     added = {"stress": {"host-load"}, "busy": {"host-timers"}, "nmi": {"nmi-seen"}, "mce": {"mce-seen"},
-             "panic": {"panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
+             "panic": {"panic-early", "panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
              "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"}}  # fmt: skip
     assert added.get(scenario, set()) <= set(status(verdict))
 
