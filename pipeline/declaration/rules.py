@@ -149,7 +149,7 @@ def timeouts_fit(content: Content, machines: Machines, root: Path, faults: Fault
 
 
 def scenario_fits(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
-    """Two guests at once are asked for as such; systemd and apt exist only in a Debian."""
+    """Two guests at once are asked for as such; systemd, login and apt exist only in a Debian."""
     for machine in machines.values():
         alone = _value(machine, "guests") < 2 and machine.owns("scenario", "guests")
         if machine.values.get("scenario") == "two-guests" and alone:
@@ -157,7 +157,7 @@ def scenario_fits(content: Content, machines: Machines, root: Path, faults: Faul
             faults.add(("machine", machine.name, "scenario"), 'needs "guests" to be 2 or more', at=place)
         kinds = {content.get("rootfs", {}).get(name, {}).get("kind") for _, name in _images(machine)}
         for path, check in _elements(("checks",), machine.values.get("checks", ())):
-            if check in ("systemd", "apt") and "debian" not in kinds and machine.owns("checks", "disks"):
+            if check in ("systemd", "login", "apt") and "debian" not in kinds and machine.owns("checks", "disks"):
                 message = f'the check "{check}" needs a disk with a root filesystem of kind debian'
                 faults.add(("machine", machine.name, *path), message, at=machine.origin("machine", *path))
 

@@ -52,8 +52,10 @@ int check_mem(int argc, char **argv)
 	long faults = 0;
 	uint64_t *p;
 
-	if (!bytes)
+	if (!bytes) {
+		fprintf(stderr, "colinux-check: %s: at least 1\n", argv[0]);
 		return CHECK_USAGE;
+	}
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return check_unable("mmap");

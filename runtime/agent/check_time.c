@@ -47,8 +47,10 @@ int check_timers(int argc, char **argv)
 {
 	long count = check_number(argc, argv, 1, 20);
 
-	if (!count)
+	if (!count) {
+		fprintf(stderr, "colinux-check: %s: at least 1\n", argv[0]);
 		return CHECK_USAGE;
+	}
 	return sleeps("sleep10", 10000, count) || sleeps("sleep1", 1000, count);
 }
 

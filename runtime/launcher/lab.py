@@ -20,9 +20,10 @@ from runtime.launcher.host import TestHost
 from runtime.launcher.report import Report, Stopwatch
 from runtime.launcher.verdict import Outcome, Stop, complaints, last_lines
 
-# KiB that the host may have less of after guests than before: its slab caches
-# grow a little. Measured: below 200 KiB after three guests.
-LEAK_KIB = 768
+# KiB that the host may have less of after guests than before, for each of its
+# CPUs (at least for two): slab caches and per-CPU lists grow a little. Measured:
+# 100 to 420 with two CPUs, 780 with four; a lost chunk of guest memory is 4096.
+LEAK_KIB_PER_CPU = 768
 
 SCRIPT_SECONDS = 30
 
@@ -230,6 +231,11 @@ class Lab:
             watch.seconds,
         )
 
+    @property
+    def leak_limit(self) -> int:
+        """KiB; see LEAK_KIB_PER_CPU."""
+        return LEAK_KIB_PER_CPU * max(2, self.machine.qemu.smp)
+
     def leak(self) -> None:
         """The host has its memory back, apart from the pool that the driver keeps for the next guest."""
         watch = Stopwatch()
@@ -240,7 +246,7 @@ class Lab:
             f"{lost} KiB less after {self.guests_run} guests "
             f"(free before {self.free_before}, now {free}, pool {pool}, in use {used})"
         )
-        self.report.add("host-leak", lost <= LEAK_KIB and used == 0, text, watch.seconds)
+        self.report.add("host-leak", lost <= self.leak_limit and used == 0, text, watch.seconds)
 
     def unload(self) -> None:
         """rmmod, and the pool's memory is back, too."""
@@ -248,7 +254,7 @@ class Lab:
         good, text = self.host.unload_driver()
         if good:
             lost = self.free_before - self.host.free_kib()
-            good, text = lost <= LEAK_KIB, f"unloaded; {lost} KiB less free than before the first guest"
+            good, text = lost <= self.leak_limit, f"unloaded; {lost} KiB less free than before the first guest"
         self.report.add("unload", good, text, watch.seconds)
 
     def host_clean(self) -> None:

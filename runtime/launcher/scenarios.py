@@ -7,7 +7,7 @@ stress      the same while the host itself is busy: forks, arithmetic, memory
 busy        the same while the guest's CPU is kept busy: sleeps must still end
 nmi         the same in a storm of non-maskable interrupts
 mce         the same with machine checks
-panic       guests panic first (an init that ends; a NULL pointer): the text arrives, the host lives on
+panic       guests panic first, each in its own way: the text arrives, the host lives on
 kill        the daemon is killed three times under a working guest first: nothing leaks
 debian      a distribution from its disk: takes longer to be up, is asked for its services
 """

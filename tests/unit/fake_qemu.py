@@ -119,6 +119,8 @@ class Guest:
     def obey(self, words: list[str], script: str) -> None:
         if words[0] == "run" and not self.over:
             self.run(words[1], script)
+        elif words[0] == "kill":
+            self.line.answer(words[1], 143)
 
     def run(self, number: str, script: str) -> None:
         if "poweroff" in script:

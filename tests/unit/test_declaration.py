@@ -11,6 +11,7 @@ import pytest
 from pipeline.declaration import keys, load, schema
 from pipeline.declaration.model import CHECKS, SCENARIOS, DebianSource, Disk, GitSource, TarballSource
 from pipeline.errors import UserError
+from runtime.launcher import scenarios
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -129,6 +130,12 @@ def test_the_repository_s_own_is_good() -> None:
     assert any(qemu.memory_mib > 4096 for qemu in qemus)
     assert any("scatter=1" in machine.driver_args for machine in declaration.machines.values())
     assert len({machine.title for machine in declaration.machines.values()}) == len(declaration.machines)
+
+
+def test_the_launcher_knows_the_same_names() -> None:
+    """A name that may be declared but not played would be found after the build, not before."""
+    assert scenarios.CHECKS == CHECKS
+    assert set(scenarios.SCENARIOS) == SCENARIOS
 
 
 def test_values_and_defaults(checkout: Path) -> None:

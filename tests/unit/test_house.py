@@ -73,8 +73,9 @@ def test_every_source_file_says_its_licence() -> None:
 
 
 def test_files_stay_one_room() -> None:
+    """A test file may hold a table of cases; everything else is split when it grows."""
     long = {str(path.relative_to(ROOT)): lines for path in tracked("*.py", "*.c", "*.h", "*.S")
-            if (lines := len(path.read_text().splitlines())) > 500}
+            if (lines := len(path.read_text().splitlines())) > (650 if "tests" in path.parts else 500)}
     assert not long
 
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,6 +34,8 @@ def plain() -> Iterator[io.StringIO]:
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "60")
+    # A clock that stands still: what is shown must not hang on how fast the machine is.
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: 100.0, sleep=time.sleep))
     stream = Terminal()
     progress.set_stream(stream)
     yield stream
@@ -45,16 +49,16 @@ def test_steps_nest_and_say_how_long_they_took(plain: io.StringIO) -> None:
         progress.note("a note")
     lines = plain.getvalue().splitlines()
     assert lines[:2] == ["outer ...", "  inner ..."]
-    assert lines[2].startswith("  inner: 0.") and lines[2].endswith(" s")
+    assert lines[2].startswith("  inner: ") and lines[2].endswith(" s")
     assert lines[3] == "a note"
-    assert lines[4].startswith("outer: 0.")
+    assert lines[4].startswith("outer: ")
     assert "\x1b" not in plain.getvalue()
 
 
 def test_a_failed_step_says_so(plain: io.StringIO) -> None:
     with pytest.raises(ValueError, match="x"), progress.step("work"):
         raise ValueError("x")
-    assert "work: failed after 0.0 s" in plain.getvalue()
+    assert "work: failed after " in plain.getvalue()
     with progress.step("next"):
         pass
     assert plain.getvalue().splitlines()[-2] == "next ..."
