@@ -95,7 +95,7 @@ def host_load(lab: Lab, guests: Sequence[Guest]) -> Iterator[None]:
         yield
         ended = [run for run in runs if run.ended]
         sums = [line.split()[0] for line in runs[2].text.splitlines()[:-1] if line]
-        faults = [line for line in runs[0].text.splitlines() if line.startswith("fault")]
+        faults = [line for line in runs[0].text.splitlines() if line.startswith("fault:")]
         good = not ended and not faults and bool(sums) and set(sums) == {ZEROES}
         lab.report.add(
             "host-load",
