@@ -71,6 +71,8 @@ def main(arguments: list[str]) -> int:
         if option in arguments:
             os.environ[variable] = "1"
     arguments = [a for a in arguments if a not in OPTIONS]
+    if "release" in arguments:
+        os.environ["COLINUX_LOCKED"] = "1"
     try:
         checkout().state.mkdir(parents=True, exist_ok=True)
         import dodo  # the declaration is read here; its errors are the user's
