@@ -89,7 +89,8 @@ def _patch(project: Project, kernel: Any, one: work.Work, check: bool) -> TaskFa
 
 def verdict(project: Project) -> DoitTask:
     """Print the default machine's verdict; runs after its boot."""
-    return command(_verdict, [f"boot:{project.declaration.project.default}"], project)
+    # It only tells; a run in which nothing else happened still had nothing to do.
+    return {**command(_verdict, [f"boot:{project.declaration.project.default}"], project), "meta": {"tells": True}}
 
 
 def _verdict(project: Project) -> None:

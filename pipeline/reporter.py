@@ -43,7 +43,7 @@ class Reporter:
 
     def add_success(self, task: Any) -> None:
         """A task did its work."""
-        if task.actions and not task.name.startswith("_"):
+        if task.actions and not (task.meta or {}).get("tells"):
             self._done += 1
             self._line("done", task.name, self._seconds(task.name))
 
