@@ -39,6 +39,9 @@ class Running:
             # a background job inherits it ignored, and the daemon would leave it so
             preexec_fn=lambda: signal.signal(signal.SIGINT, interrupt),
         )
+
+    def wait_for_guest(self) -> None:
+        """Until the guest has said that it is up; after the caller has made sure that it will be ended."""
         assert self.process.stdout and self.process.stdout.readline() == "up\n"
 
     def end(self) -> tuple[int, str]:
@@ -61,6 +64,7 @@ def running() -> Iterator[list[Running]]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_the_first_signal_asks(number: signal.Signals, tmp_path: Path, running: list[Running]) -> None:
     running.append(Running(tmp_path, "power;say bye"))
+    running[0].wait_for_guest()
     running[0].process.send_signal(number)
     code, errors = running[0].end()
     assert code == 0
@@ -70,12 +74,14 @@ def test_the_first_signal_asks(number: signal.Signals, tmp_path: Path, running: 
 def test_an_ignored_interrupt_stays_ignored(tmp_path: Path, running: list[Running]) -> None:
     """Ctrl-C is not for a background job; nor is a hang-up for what runs under nohup."""
     running.append(Running(tmp_path, "sleep 300;say bye", interrupt=signal.SIG_IGN))
+    running[0].wait_for_guest()
     running[0].process.send_signal(signal.SIGINT)
     assert running[0].end() == (0, "")
 
 
 def test_the_second_signal_ends(tmp_path: Path, running: list[Running]) -> None:
     running.append(Running(tmp_path, "hang"))
+    running[0].wait_for_guest()
     running[0].process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     assert running[0].process.poll() is None, "a guest that was asked is not ended"
@@ -87,6 +93,7 @@ def test_the_second_signal_ends(tmp_path: Path, running: list[Running]) -> None:
 
 def test_patience_ends(tmp_path: Path, running: list[Running]) -> None:
     running.append(Running(tmp_path, "hang", "shutdown-timeout=1"))
+    running[0].wait_for_guest()
     began = time.monotonic()
     running[0].process.send_signal(signal.SIGTERM)
     code, errors = running[0].end()
@@ -97,6 +104,7 @@ def test_patience_ends(tmp_path: Path, running: list[Running]) -> None:
 
 def test_no_patience_at_all(tmp_path: Path, running: list[Running]) -> None:
     running.append(Running(tmp_path, "hang", "shutdown-timeout=0"))
+    running[0].wait_for_guest()
     running[0].process.send_signal(signal.SIGTERM)
     code, errors = running[0].end()
     assert code == 255
@@ -105,6 +113,7 @@ def test_no_patience_at_all(tmp_path: Path, running: list[Running]) -> None:
 
 def test_sigquit_ends_at_once(tmp_path: Path, running: list[Running]) -> None:
     running.append(Running(tmp_path, "hang"))
+    running[0].wait_for_guest()
     running[0].process.send_signal(signal.SIGQUIT)
     assert running[0].end()[0] == 255
 
@@ -112,6 +121,7 @@ def test_sigquit_ends_at_once(tmp_path: Path, running: list[Running]) -> None:
 def test_a_blocked_stdout_cannot_hold_the_end_up(tmp_path: Path, running: list[Running]) -> None:
     """The guest floods a pipe that nobody reads: it waits, and still ends when told."""
     running.append(Running(tmp_path, "flood 400"))
+    running[0].wait_for_guest()
     time.sleep(0.5)
     assert running[0].process.poll() is None, "the guest waits for its reader"
     running[0].process.send_signal(signal.SIGQUIT)
@@ -121,6 +131,7 @@ def test_a_blocked_stdout_cannot_hold_the_end_up(tmp_path: Path, running: list[R
 
 def test_the_pidfile(tmp_path: Path, running: list[Running]) -> None:
     running.append(Running(tmp_path, "power", "-p", "pid"))
+    running[0].wait_for_guest()
     assert int((tmp_path / "pid").read_text()) == running[0].process.pid
     running[0].process.send_signal(signal.SIGTERM)
     assert running[0].end()[0] == 0
@@ -242,11 +253,12 @@ def test_stop_and_continue(tmp_path: Path, terminal: list[Terminal]) -> None:
 # --- serial ports ----------------------------------------------------------------------------------
 
 
-def test_a_port_on_a_pty(tmp_path: Path) -> None:
+def test_a_port_on_a_pty(tmp_path: Path, running: list[Running]) -> None:
     """hvc1: what the launcher's agents use."""
     master, slave = pty.openpty()
     os.set_blocking(master, False)
-    running = Running(tmp_path, "echo 1", f"ttys0={os.ttyname(slave)}")
+    running.append(Running(tmp_path, "echo 1", f"ttys0={os.ttyname(slave)}"))
+    running[0].wait_for_guest()
     os.write(master, b"ping\n\x03q")
     got = b""
     until = time.monotonic() + 20
@@ -258,6 +270,6 @@ def test_a_port_on_a_pty(tmp_path: Path) -> None:
             assert error.errno in (errno.EAGAIN, errno.EIO)
             time.sleep(0.01)
     assert got == b"ping\n\x03q", "raw: no echo, no translation"
-    assert running.end()[0] == 0
+    assert running[0].end()[0] == 0
     os.close(master)
     os.close(slave)
