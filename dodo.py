@@ -33,6 +33,10 @@ def task_patch() -> Iterator[DoitTask]:
     yield from commands.patches(PROJECT)
 
 
+def task_compiler() -> Iterator[DoitTask]:
+    yield from work.group("build the compilers that Debian has no more", PROJECT.compilers(), PATHS, "compiler")
+
+
 def task_kernel() -> Iterator[DoitTask]:
     yield from work.group("build the guest kernels", PROJECT.kernels(), PATHS, "kernel")
 
@@ -53,12 +57,24 @@ def task_agent() -> Iterator[DoitTask]:
     yield from work.group("build the test agents", PROJECT.agents(), PATHS, "agent")
 
 
+def task_libc() -> Iterator[DoitTask]:
+    yield from work.group("unpack the C library of guests' programs", PROJECT.libcs(), PATHS, "libc")
+
+
+def task_busybox() -> Iterator[DoitTask]:
+    yield from work.group("build the busybox of old guests", PROJECT.busyboxes(), PATHS, "busybox")
+
+
 def task_rootfs() -> Iterator[DoitTask]:
     yield from work.group("build the root filesystems", PROJECT.images(), PATHS, "rootfs")
 
 
 def task_boot() -> Iterator[DoitTask]:
-    yield from work.group("boot and judge every machine", PROJECT.boots(), PATHS, "boot")
+    yield from commands.boots(PROJECT)
+
+
+def task__reach() -> Iterator[DoitTask]:
+    yield from commands.reach(PROJECT)
 
 
 def task_verdict() -> DoitTask:
@@ -84,6 +100,11 @@ def task_bench() -> DoitTask:
 def task_release() -> DoitTask:
     """make dist/ from what was built and booted"""
     return commands.release(PROJECT)
+
+
+def task_verify() -> DoitTask:
+    """check a release, a folder or an archive; --key KEYRING: who signed it, --rebuild: build it and compare"""
+    return commands.verify(PROJECT)
 
 
 def task_lock() -> DoitTask:

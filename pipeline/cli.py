@@ -37,7 +37,13 @@ class List(DoitList):  # type: ignore[misc]
     def _execute(self, subtasks: bool = True, quiet: bool = False, status: bool = False,
                  private: bool = False, list_deps: bool = False, template: str | None = None,
                  sort: str = "name", pos_args: list[str] | None = None) -> int:
-        return int(super()._execute(True, quiet, status, private, list_deps, template, sort, pos_args))
+        try:
+            code = int(super()._execute(True, quiet, status, private, list_deps, template, sort, pos_args))
+            self.outstream.flush()
+        except BrokenPipeError:  # `./doit list | head`: the reader has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return code
 
 
 class Clean(DoitClean):  # type: ignore[misc]

@@ -17,7 +17,13 @@ from pipeline.errors import InfrastructureError, UserError
 # A user's PATH lacks the folders where Debian keeps mke2fs and its like.
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # What a command inherits. Proxies are how some machines reach an archive at all.
-INHERITED = ("HOME", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE")
+INHERITED = (
+    "HOME", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE",
+    # Where compiled objects are kept, and who helps to compile: nothing of it changes what comes out (pipeline.ccache).
+    "CCACHE_CONFIGPATH", "CCACHE_DIR", "CCACHE_DISABLE", "CCACHE_LOGFILE", "CCACHE_MAXSIZE", "CCACHE_PREFIX",
+    "CCACHE_READONLY", "CCACHE_RECACHE", "CCACHE_REMOTE_ONLY", "CCACHE_REMOTE_STORAGE",
+    "DISTCC_DIR", "DISTCC_HOSTS", "ICECC_PREFERRED_HOST", "ICECC_VERSION",
+)  # fmt: skip
 
 
 def environment(extra: Mapping[str, str] | None = None, *, clean: bool = True) -> dict[str, str]:

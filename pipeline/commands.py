@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,15 +12,17 @@ from typing import Any
 
 from doit.exceptions import TaskFailed
 
-from pipeline import process, work
-from pipeline.errors import BuildFailed, UserError
+from pipeline import available, process, work
+from pipeline import release as release_
+from pipeline.errors import BuildFailed, ColinuxError, UserError
 from pipeline.reporter import Reporter
 from pipeline.tasks import Project, check_patches, update_lock
 from pipeline.work import DoitTask, attempt
 from runtime import launcher
 from toolchain import packages
 
-__all__ = ["Reporter", "bench", "lock", "patches", "release", "setup", "shell", "test", "verdict"]
+__all__ = ["Reporter", "bench", "boots", "lock", "patches", "reach", "release", "setup", "shell", "test", "verdict",
+           "verify"]
 
 
 def command(act: Callable[..., TaskFailed | None], needs: list[str], *arguments: object,
@@ -104,6 +106,36 @@ def _verdict(project: Project) -> None:
     print(f"evidence: {path.parent.relative_to(project.paths.root)}/")
 
 
+# --- boot -------------------------------------------------------------------------------
+
+
+def boots(project: Project) -> Iterator[DoitTask]:
+    """A task for each machine; and one for all of them, which leaves out those that cannot be had here.
+
+    The machines' tasks are no sub-tasks in doit's sense, because a group has all of its sub-tasks.
+    """
+    yield {"basename": "boot", "doc": "boot and judge every machine that can be had here", "actions": None,
+           "calc_dep": ["_reach:boots"]}
+    for one in project.boots():
+        task = work.as_doit(one, project.paths, "")
+        del task["name"]
+        yield {"basename": one.name, **task}
+
+
+def reach(project: Project) -> Iterator[DoitTask]:
+    """What `boot` and `test` need is known once it is known which sources can be reached."""
+    for name, needs in (("boots", available.boots), ("artifacts", available.artifacts)):
+        yield {"basename": "_reach", "name": name, "actions": [(_reach, [project, needs])], "task_dep": ["setup"],
+               "verbosity": 2, "io": {"capture": False}, "meta": {"tells": True}}
+
+
+def _reach(project: Project, needs: Callable[[Project], list[str]]) -> dict[str, list[str]] | TaskFailed:
+    try:
+        return {"task_dep": needs(project)}
+    except ColinuxError as error:
+        return work.FAILURES.keep("sources", error)
+
+
 # --- shell, test, bench -----------------------------------------------------------------
 
 
@@ -126,25 +158,32 @@ def _open_shell(project: Project, name: str) -> None:
     launcher.shell(name, project.declaration, project.paths)
 
 
-def everything(project: Project) -> list[str]:
-    """All artifacts that machines stand on, without booting any."""
-    needs: dict[str, None] = {"setup": None}
-    for machine in project.declaration.machines.values():
-        needs.update(dict.fromkeys(project.machine_needs(machine)))
-    return list(needs)
-
-
 def test(project: Project) -> DoitTask:
-    """pytest over tests/, with every artifact built first."""
-    return command(_test, everything(project), project, pos_arg="words")
+    """pytest over tests/, with every artifact built first that can be had here."""
+    return {**command(_test, ["setup"], project, pos_arg="words"), "calc_dep": ["_reach:artifacts"]}
 
 
 def _test(project: Project, words: list[str]) -> TaskFailed | None:
     return attempt("test", _pytest, project, words)
 
 
+def side_by_side(cpus: int, words: list[str]) -> list[str]:
+    """pytest's options for two test processes; none for one CPU, or where a person wants to look at a test while it
+    runs (or says how many processes).
+
+    A file's tests stay in one of them: they share what its fixtures made, and the machines' boots, which take
+    most of the time, stay one after the other. Two, as the files of tests/build share build/.
+    """
+    alone = {"-n", "-s", "--pdb", "--trace", "--capture=no"}
+    if cpus < 2 or any(word in alone or word.startswith("-n") for word in words):
+        return []
+    # In the order of the folders: the boots begin first, and all others are done meanwhile.
+    return ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+
+
 def _pytest(project: Project, words: list[str]) -> None:
-    argv: list[str | Path] = [sys.executable, "-m", "pytest", *words]
+    beside = side_by_side(len(os.sched_getaffinity(0)), words)
+    argv: list[str | Path] = [sys.executable, "-m", "pytest", *beside, *words]
     if process.interact(argv, cwd=project.paths.root):
         raise BuildFailed("tests failed", command=" ".join(map(str, argv)))
 
@@ -168,10 +207,68 @@ def _run_bench(project: Project, machine: str) -> None:
 # --- release, lock ----------------------------------------------------------------------
 
 
+UNBOOTED = "allow-unbooted"
+
+
+REBUILD = "rebuild"
+
+
 def release(project: Project) -> DoitTask:
-    """The release work, as a task of its own."""
-    return {key: value for key, value in work.as_doit(project.releases(), project.paths, "").items()
-            if key not in ("name", "doc")}
+    """The release, made anew whenever it is asked for: it is of the commit that is checked out."""
+    needs = [f"boot:{name}" for name in release_.machines(project.declaration)]
+    if f"--{UNBOOTED}" in sys.argv:  # a dependency cannot ask for a parameter
+        needs = built_for_release(project)
+    text = "release machines without a boot that passed; the release says so"
+    unbooted = {**option(UNBOOTED, False, text), "name": "allow_unbooted"}
+    folder = release_.folder(project.declaration, project.paths)
+    return {**command(_release, needs, project, params=[unbooted]), "clean": [(work.remove, [folder])]}
+
+
+def built_for_release(project: Project) -> list[str]:
+    """The tasks that build what a release holds; nothing is booted."""
+    machines = [project.declaration.machines[name] for name in release_.machines(project.declaration)]
+    return list(dict.fromkeys(need for machine in machines for need in project.machine_needs(machine)))
+
+
+def _release(project: Project, allow_unbooted: bool) -> TaskFailed | None:
+    return attempt("release", make_release, project, allow_unbooted)
+
+
+def make_release(project: Project, allow_unbooted: bool) -> None:
+    """Make the release, and say where it is."""
+    from pipeline.release.make import build
+
+    report = build(project.declaration, project.context, allow_unbooted=allow_unbooted)
+    folder = release_.folder(project.declaration, project.paths)
+    print(f"{folder.relative_to(project.paths.root)}/: {report}")
+
+
+def verify(project: Project) -> DoitTask:
+    """Check releases that are here already; nothing has to be built or installed for it, unless to compare."""
+    needs = built_for_release(project) if f"--{REBUILD}" in sys.argv else []
+    key = {"name": "key", "long": "key", "short": "k", "type": str, "default": "",
+           "help": "a file of OpenPGP keys, one of which must have signed"}
+    rebuild = option(REBUILD, False, "build what is in it, from the same commit, and compare")
+    return command(_verify, needs, project, params=[key, rebuild], pos_arg="places")
+
+
+def _verify(project: Project, key: str, rebuild: bool, places: list[str]) -> TaskFailed | None:
+    return attempt("verify", verify_places, project, key, rebuild, places)
+
+
+def verify_places(project: Project, key: str, rebuild: bool, places: list[str]) -> None:
+    """Check each release; the first that fails ends it."""
+    from pipeline.release.rebuild import compare
+    from pipeline.release.verify import verify
+
+    if not places:
+        raise UserError("verify what?", hint="./doit verify FOLDER-OR-ARCHIVE... [--key KEYRING] [--rebuild]")
+    for place in places:
+        report = verify(Path(place), Path(key) if key else None)
+        print(f"{place}: {report}")
+        if rebuild:
+            files = compare(report, project.declaration, project.lock, project.paths)
+            print(f"  built here it is the same: {files} files")
 
 
 def lock(project: Project) -> DoitTask:
@@ -200,13 +297,9 @@ def update_or_show(project: Project, update: bool, groups: list[str]) -> None:
 
 
 def update_python(project: Project) -> None:
-    """requirements.in -> requirements.lock, with every hash and no index named."""
-    tools = project.paths.build / "pip-tools"
-    shutil.rmtree(tools, ignore_errors=True)
-    process.run([sys.executable, "-m", "venv", tools], log=project.paths.log("lock-python"))
-    process.run([tools / "bin/pip", "install", "-q", "pip-tools"],
-                log=project.paths.log("lock-python"), append=True, clean_env=False)
-    process.run([tools / "bin/pip-compile", "-q", "--upgrade", "--generate-hashes", "--strip-extras",
-                 "--allow-unsafe", "--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host",
-                 "-o", "requirements.lock", "requirements.in"],
-                cwd=project.paths.root, log=project.paths.log("lock-python"), append=True, clean_env=False)
+    """requirements.in -> requirements.lock, for every Python from 3.10 on, with every hash and no index named."""
+    process.run([Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--upgrade", "--universal",
+                 "--python-version", "3.10", "--generate-hashes", "--no-header",
+                 "--no-emit-index-url", "--no-emit-find-links",
+                 "--output-file", "requirements.lock", "requirements.in"],
+                cwd=project.paths.root, log=project.paths.log("lock-python"), clean_env=False)

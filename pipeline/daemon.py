@@ -5,6 +5,10 @@ One static binary each, because they run in hosts and guests whose libraries
 are not ours. Sources are found by glob and sorted; a file named *_linux.c or
 *_windows.c belongs to that system only. The result depends on the sources and
 the compiler alone: no path, time or user of this machine gets into it.
+
+The daemon runs on hosts of today, with the C library of the compiler. Agent and
+checks run in guests as old as Linux 2.4 as well, with musl (pipeline.libc)
+where colinux.toml declares a user land for their architecture.
 """
 
 from __future__ import annotations
@@ -13,16 +17,18 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import process
+from pipeline import libc, process
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.paths import Paths
 from pipeline.stamp import Job
 
 # Architecture -> the compiler of static Linux programs for it.
-COMPILERS = {"x86_64": ("gcc",), "i386": ("i686-linux-gnu-gcc",)}
+COMPILERS = {"x86_64": ("gcc",), "i386": ("i686-linux-gnu-gcc-12",)}
 SYSTEMS = ("linux", "windows")
 
-FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
+# On i386 file sizes and times have 64 bits only where they are asked for.
+FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64", "-O2",
+         "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
 
 # Program -> the glob of its sources in runtime/agent; every one of them finds agent and abi headers.
 AGENT_PROGRAMS = {"colinux-agent": "agent*.c", "colinux-check": "check*.c"}
@@ -55,10 +61,9 @@ def _split(osarch: str) -> tuple[str, str]:
     return system, arch
 
 
-def _build(output: Path, arch: str, sources: Sequence[Path], includes: Sequence[Path], log: Path,
-           paths: Paths, *, append: bool = False) -> None:
+def _build(output: Path, compiler: Sequence[str], sources: Sequence[Path], includes: Sequence[Path], log: Path,
+           paths: Paths, *, append: bool = False, defines: Sequence[str] = ()) -> None:
     """One compiler run from sources to a program. Raises BuildFailed with the compiler's first error."""
-    compiler = _compiler(arch)
     if not sources:
         raise InfrastructureError(f"{output.name}: its sources are gone from the checkout")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +73,7 @@ def _build(output: Path, arch: str, sources: Sequence[Path], includes: Sequence[
     # Relative names and the checkout as folder: diagnostics are short, and the
     # prefix map leaves nothing of this machine in assertions and debug data.
     process.run(
-        [*compiler, *FLAGS, f"-ffile-prefix-map={paths.root}=.",
+        [*compiler, *FLAGS, *defines, f"-ffile-prefix-map={paths.root}=.",
          *(f"-I{include.relative_to(paths.root)}" for include in includes),
          *(source.relative_to(paths.root) for source in sources),
          "-Wl,--build-id=none", "-s", "-o", partial],
@@ -76,44 +81,56 @@ def _build(output: Path, arch: str, sources: Sequence[Path], includes: Sequence[
     partial.replace(output)
 
 
-def build_daemon(osarch: str, paths: Paths) -> None:
-    """build/daemon/<osarch>/colinux-daemon, `osarch` as "linux-x86_64"."""
+def build_daemon(osarch: str, version: str, paths: Paths) -> None:
+    """build/daemon/<osarch>/colinux-daemon of our `version`, `osarch` as "linux-x86_64"."""
     system, arch = _split(osarch)
-    _build(paths.daemon(osarch) / "colinux-daemon", arch, daemon_sources(system, paths),
-           (paths.root / "runtime/abi",), paths.log(f"daemon:{osarch}"), paths)
+    _build(paths.daemon(osarch) / "colinux-daemon", _compiler(arch), daemon_sources(system, paths),
+           (paths.root / "runtime/abi",), paths.log(f"daemon:{osarch}"), paths,
+           defines=(_release(version),))
 
 
-def build_agent(arch: str, paths: Paths) -> None:
-    """build/agent/<arch>/colinux-agent and colinux-check: static Linux programs for `arch`."""
+def build_agent(arch: str, paths: Paths, *, musl: bool = False) -> None:
+    """build/agent/<arch>/colinux-agent and colinux-check: static Linux programs for `arch`.
+
+    With `musl` they run on Linux 2.4 and later; UserError when that library is not made.
+    """
     log = paths.log(f"agent:{arch}")
+    compiler = (libc.compiler(arch), *libc.flags(arch, paths)) if musl else _compiler(arch)
     for number, program in enumerate(AGENT_PROGRAMS):
-        _build(paths.agent(arch) / program, arch, agent_sources(program, paths),
+        _build(paths.agent(arch) / program, compiler, agent_sources(program, paths),
                (paths.root / "runtime/agent", paths.root / "runtime/abi"), log, paths,
                append=number > 0)
 
 
+def _release(version: str) -> str:
+    """What --version answers; the driver of the same version answers the same."""
+    return f'-DCO_RELEASE="{version}"'
+
+
 @functools.cache
-def _version(arch: str) -> str:
+def _version(compiler: tuple[str, ...]) -> str:
     """What the compiler calls itself; asked of it, so that another one means another job."""
-    return process.run([*_compiler(arch), "--version"]).stdout.splitlines()[0]
+    return process.run([*compiler, "--version"]).stdout.splitlines()[0]
 
 
-def daemon_job(osarch: str, paths: Paths) -> Job:
+def daemon_job(osarch: str, version: str, paths: Paths) -> Job:
     """What colinux-daemon is made of."""
     _, arch = _split(osarch)
-    return _job(f"daemon:{osarch}", arch, (paths.root / "runtime/daemon",),
-                (paths.daemon(osarch) / "colinux-daemon",), paths)
+    return _job(f"daemon:{osarch}", _compiler(arch), (paths.root / "runtime/daemon",),
+                (paths.daemon(osarch) / "colinux-daemon",), paths, (_release(version),))
 
 
-def agent_job(arch: str, paths: Paths) -> Job:
+def agent_job(arch: str, paths: Paths, *, musl: bool = False) -> Job:
     """What the test programs are made of."""
-    return _job(f"agent:{arch}", arch, (paths.root / "runtime/agent",),
+    folders = (paths.root / "runtime/agent", *((libc.folder(arch, paths),) if musl else ()))
+    return _job(f"agent:{arch}", (libc.compiler(arch),) if musl else _compiler(arch), folders,
                 tuple(paths.agent(arch) / program for program in AGENT_PROGRAMS), paths)
 
 
-def _job(name: str, arch: str, folders: Sequence[Path], outputs: Sequence[Path], paths: Paths) -> Job:
+def _job(name: str, compiler: tuple[str, ...], folders: Sequence[Path], outputs: Sequence[Path],
+         paths: Paths, defines: Sequence[str] = ()) -> Job:
     return Job(
         name,
-        inputs={"compiler": [*_compiler(arch), _version(arch)], "flags": list(FLAGS)},
+        inputs={"compiler": [*compiler, _version(compiler)], "flags": [*FLAGS, *defines]},
         files=(*folders, paths.root / "runtime/abi", Path(__file__).absolute()),
         outputs=tuple(outputs))

@@ -9,10 +9,10 @@ the module's bytes do not depend on where the checkout lies.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
+from pipeline import ccache
 from pipeline.declaration.model import Host
 from pipeline.errors import BuildFailed, InfrastructureError
 from pipeline.paths import Paths, atomic_path
@@ -22,6 +22,8 @@ from pipeline.stamp import Job
 PARTS = ("abi", "monitor", "linux")
 # The kernel's headers name the compiler that the kernel was built with; a module needs the same.
 COMPILER = "gcc-12"
+# By the host's architecture; whether a kernel is one of 32 bits its headers know themselves.
+PREFIXES = {"x86_64": "", "i386": "i686-linux-gnu-"}
 
 
 def module(host: Host, paths: Paths) -> Path:
@@ -29,17 +31,19 @@ def module(host: Host, paths: Paths) -> Path:
     return paths.driver(host.name) / "colinux.ko"
 
 
-def build_linux(host: Host, paths: Paths) -> None:
-    """colinux.ko for a Linux host. Raises BuildFailed with the first error of the compiler or of modpost."""
+def build_linux(host: Host, version: str, paths: Paths) -> None:
+    """colinux.ko of our `version` for a Linux host. Raises BuildFailed with the compiler's or modpost's first error."""
     copy = paths.driver(host.name) / "src"
     _refresh(copy, paths)
     release = (paths.host(host.name) / "release").read_text().strip()
     log = paths.log(f"driver:{host.name}")
     result = run(
-        ["make", "-C", paths.host(host.name) / "headers", f"-j{os.cpu_count() or 1}", f"M={copy / 'linux'}",
-         f"CC={COMPILER}",
+        ["make", "-C", paths.host(host.name) / "headers", f"-j{ccache.jobs()}", f"M={copy / 'linux'}",
+         f"CROSS_COMPILE={PREFIXES[host.arch]}", f"CC={PREFIXES[host.arch]}{COMPILER}",
          # W=1: our code is clean under the kernel's own extra warnings. No debug data: it names folders.
-         "W=1", f"KCFLAGS=-g0 -Werror -ffile-prefix-map={copy}=.", f"KAFLAGS=-g0 -ffile-prefix-map={copy}=.",
+         "W=1",
+         f"KCFLAGS=-g0 -Werror -DCO_RELEASE=\\\"{version}\\\" -ffile-prefix-map={copy}=.",
+         f"KAFLAGS=-g0 -ffile-prefix-map={copy}=.",
          f"KERNELRELEASE={release}", "modules"],
         cwd=paths.root, log=log, timeout=900,
     )  # fmt: skip
@@ -71,12 +75,12 @@ def _refresh(copy: Path, paths: Paths) -> None:
                 old.unlink()
 
 
-def job(host: Host, paths: Paths) -> Job:
+def job(host: Host, version: str, paths: Paths) -> Job:
     """Stale when the monitor, the glue, the ABI or the host's headers changed."""
     folder = paths.host(host.name)
     return Job(
         name=f"driver:{host.name}",
-        inputs={"compiler": COMPILER, "os": host.os, "arch": host.arch},
+        inputs={"version": version, "compiler": PREFIXES[host.arch] + COMPILER, "os": host.os, "arch": host.arch},
         files=[*(paths.root / "runtime" / part for part in PARTS), folder / "headers", folder / "release",
                Path(__file__).absolute()],
         outputs=[module(host, paths)],

@@ -11,7 +11,7 @@ KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern, re.MULTILINE))
     for name, pattern in (
         ("compiler", r"^[^\s:][^:\n]*:(\d+:)*[ \t]*(fatal error|error|Error):|^\S+: (fatal )?error: "),
-        ("linker", r"undefined reference to|multiple definition of|^\S*ld(\.\w+)?: (?!warning)"),
+        ("linker", r"undefined reference to|multiple definition of|^\S*ld(\.\w+)?: (?!warning|NOTE)"),
         ("modpost", r"^ERROR: modpost:|^FATAL: modpost:"),
         ("kconfig", r"^\S*(Kconfig|\.config)\S*:\d+:(?!warning)|recursive dependency detected"),
         ("patch", r"^error: (patch failed|corrupt patch|\S+: )|^Hunk #\d+ FAILED|^error: "),

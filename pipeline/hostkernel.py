@@ -13,6 +13,10 @@ Debian splits the headers: linux-headers-<release> (this flavour's .config and
 generated headers) includes linux-headers-<release>-common by an absolute path
 and links to linux-kbuild's programs. Here the other two lie inside the first,
 as headers/common and headers/kbuild, and find each other wherever that is.
+
+linux-kbuild's programs run while a driver is built, so they are those of the
+building machine's architecture, also where the host is an i386: they read the
+word size out of the headers' configuration and of the objects.
 """
 
 from __future__ import annotations
@@ -35,9 +39,14 @@ from pipeline.process import run
 from pipeline.progress import step
 from pipeline.rootfs import busybox
 from pipeline.rootfs.disk import disk_errors
+from pipeline.sources.receipt import read_receipt
 from pipeline.stamp import Job
 
 BUSYBOX = "busybox-static"
+KBUILD = "linux-kbuild-"
+
+# What Debian calls the architecture that drivers are built on.
+BUILD_ARCH = "amd64"
 
 # The packages of a kernel's own source; all else that they depend on (kmod,
 # initramfs-tools, a compiler) is for an installed kernel.
@@ -55,19 +64,28 @@ def group(host: Host) -> str:
 def resolve(host: Host, ctx: sources.Context) -> tuple[Blob, ...]:
     """The packages that the host is unpacked from, as the archive has them today (`lock --update`)."""
     closure = sources.resolve_packages(
-        [host.image, host.headers, BUSYBOX], host.debian_arch, None, ctx, closure=True
+        [host.image, host.headers, BUSYBOX], host.debian_arch, host.suite, ctx, closure=True
     )
-    return tuple(
-        blob for blob in closure if blob.package == BUSYBOX or (blob.package and _OWN.fullmatch(blob.package))
-    )
+    own = [blob for blob in closure if blob.package == BUSYBOX or (blob.package and _OWN.fullmatch(blob.package))]
+    if host.debian_arch == BUILD_ARCH:
+        return tuple(own)
+    foreign = [blob for blob in own if str(blob.package).startswith(KBUILD)]
+    names = [str(blob.package) for blob in foreign]
+    ours = sources.resolve_packages(names, BUILD_ARCH, host.suite, ctx, closure=False)
+    kept = [blob for blob in own if blob not in foreign]
+    return tuple(sorted([*kept, *ours], key=lambda blob: blob.name))
 
 
 def job(host: Host, decl: Declaration, ctx: sources.Context, paths: Paths) -> Job:
     """What `prepare` depends on and leaves behind."""
     folder = paths.host(host.name)
+    locked = ctx.lock.group(group(host))
+    # A substitute for a package that Debian has dropped is another input.
+    receipt = read_receipt(group(host), locked, ctx)
+    packages = [blob.sha256 for blob in (receipt.blobs if receipt else locked)]
     return Job(
         name=f"host:{host.name}",
-        inputs={"packages": [blob.sha256 for blob in ctx.lock.group(group(host))], "modules": host.modules},
+        inputs={"packages": packages, "modules": list(host.modules)},
         files=[Path(__file__)],
         outputs=[
             folder / one for one in ("vmlinuz", "config", "release", "modules", "headers", "busybox")
@@ -78,7 +96,7 @@ def job(host: Host, decl: Declaration, ctx: sources.Context, paths: Paths) -> Jo
 def prepare(host: Host, decl: Declaration, ctx: sources.Context, paths: Paths) -> None:
     """Make build/host/<host>/ anew. Raises UserError for a module that the kernel does not have."""
     with step(f"packages of {host.name}"):
-        debs = [path for _, path in sources.fetch_packages(group(host), ctx)]
+        debs = [path for _, path in sources.fetch_packages(group(host), ctx, suite=host.suite)]
     assemble(host, debs, paths.host(host.name))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,16 +102,18 @@ def compose(base: str, requests: Mapping[str, Request]) -> str:
     return "\n".join([*kept, *(request.line() for request in requests.values())]) + "\n"
 
 
-def lost(requests: Mapping[str, Request], config: Mapping[str, str], tree: Path, arch: str) -> list[Lost]:
-    """Every request that `config` does not grant, explained from the Kconfig files of `tree`.
+def lost(
+    requests: Mapping[str, Request], config: Mapping[str, str], read: Callable[[], dict[str, Entry]]
+) -> list[Lost]:
+    """Every request that `config` does not grant, explained from what `read` finds in the kernel's tree.
 
-    `arch` is the folder of arch/ that counts ("x86"). The files are read only when something is lost.
+    `read` is called only when something is lost: see read_tree, and pipeline.configin for 2.4's language.
     """
     missing = [(request, config.get(request.symbol, "n")) for request in requests.values()
                if config.get(request.symbol, "n") != request.value]
     if not missing:
         return []
-    entries = read_tree(tree, arch)
+    entries = read()
     return [Lost(request, actual, _why(request, actual, config, entries)) for request, actual in missing]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline import digest
 from pipeline.declaration import keys, positions, schema
-from pipeline.declaration.schema import Faults, Key, List, Named, Number, Table, Text, Variant
+from pipeline.declaration.schema import Faults, Flag, Key, List, Named, Number, Table, Text, Variant
 from pipeline.errors import UserError
 from pipeline.paths import atomic_write
 
@@ -31,6 +31,8 @@ class Blob:
     `size` in bytes and `sha256` in hex are of the file as downloaded; of a
     commit they are 0 and "", its ids say it all. `filename` is the path below an archive's root.
     `signer` is the fingerprint of the key that vouched for it when it was locked.
+    A tarball's `tree` is the git tree id of its unpacked files. `derived`: nobody has seen the file
+    yet, `size` and `sha256` are what such a file should have; then the tree decides.
     """
 
     name: str
@@ -45,10 +47,11 @@ class Blob:
     signer: str | None = None
     tree: str | None = None
     commit: str | None = None
+    derived: bool | None = None
 
 
 _WORDS = keys.WORDS
-_SHA256 = Key(Text("a SHA-256 of 64 lower-case hexadecimal digits", r"[0-9a-f]{64}"), required=True)
+_SHA256 = Key(keys.SHA256, required=True)
 _SIZE = Key(Number(0, 1 << 44, "bytes"), required=True)
 _COMMON = {
     "name": Key(_WORDS, required=True),
@@ -67,6 +70,8 @@ _BLOB = Variant(
                 "version": Key(_WORDS),
                 "size": _SIZE,
                 "sha256": _SHA256,
+                "tree": Key(keys.SHA1),
+                "derived": Key(Flag()),
             }
         ),
         "debian": Table(
@@ -199,7 +204,7 @@ def _pairs(blob: Blob) -> Iterable[tuple[str, str]]:
         if blob.kind == "git" and key in ("size", "sha256"):
             continue
         if value is not None:
-            yield key, str(value) if isinstance(value, int) else _quoted(value)
+            yield key, str(value).lower() if isinstance(value, int) else _quoted(value)
 
 
 def _quoted(text: str) -> str:

@@ -133,7 +133,8 @@ def kconfig_id(kernel: Kernel, paths: Paths) -> str | None:
     state = _read_state(paths.src(kernel.name))
     if state is None:
         return None
-    ours = {name: word for name, word in state["overlay"].items() if Path(name).name.startswith("Kconfig")}
+    names = ("Kconfig", "Config.in", "config.in")
+    ours = {name: word for name, word in state["overlay"].items() if Path(name).name.startswith(names)}
     return digest.of_json([state["source"], state["patches"], ours])
 
 
@@ -142,7 +143,7 @@ def kconfig_id(kernel: Kernel, paths: Paths) -> str | None:
 
 def _plan(kernel: Kernel, lock: Lock, paths: Paths) -> _Plan:
     series = patch_series.read_series(paths.root / "patches" / kernel.patches / "series", paths.root)
-    return _Plan(_source_digest(kernel, lock), series, _overlay(kernel, paths))
+    return _Plan(_source_digest(kernel, lock), series, overlay_files(kernel, paths))
 
 
 def _source_digest(kernel: Kernel, lock: Lock) -> str:
@@ -160,7 +161,7 @@ def _overlay_lists(kernel: Kernel, paths: Paths) -> list[Path]:
     return [path for path in lists if path.is_file()]
 
 
-def _overlay(kernel: Kernel, paths: Paths) -> dict[str, Path]:
+def overlay_files(kernel: Kernel, paths: Paths) -> dict[str, Path]:
     overlay: dict[str, Path] = {}
     problems = []
     for name in kernel.overlay:

@@ -6,7 +6,8 @@ build/kernel/<kernel>       vmlinux, config, log       build/boot/<machine>   ev
 build/host/<host>           the test host's kernel     build/log, build/state   logs, memory
 build/driver/<host>         colinux.ko                 dist                  releases
 build/daemon/<os>-<arch>    colinux-daemon             (cache)               downloads of all checkouts
-build/agent/<arch>          colinux-agent
+build/agent/<arch>          colinux-agent              build/compiler/<name>   compilers built here
+build/userland/<arch>       the C library of guests' programs, busybox
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ class Paths:
     def kernel(self, kernel: str) -> Path:
         return self.build / "kernel" / kernel
 
+    def compiler(self, compiler: str) -> Path:
+        return self.build / "compiler" / compiler
+
     def host(self, host: str) -> Path:
         return self.build / "host" / host
 
@@ -79,6 +83,9 @@ class Paths:
 
     def agent(self, arch: str) -> Path:
         return self.build / "agent" / arch
+
+    def userland(self, arch: str) -> Path:
+        return self.build / "userland" / arch
 
     def rootfs(self, name: str) -> Path:
         return self.build / "rootfs" / name

@@ -19,6 +19,7 @@ class Reporter:
     def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
         self._out = outstream
         self._started: dict[str, float] = {}
+        self._running: str | None = None
         self._begin = time.monotonic()
         self._done = self._fresh = self._failed = 0
         self._errors: list[str] = []
@@ -40,15 +41,18 @@ class Reporter:
     def execute_task(self, task: Any) -> None:
         """A task starts: only long ones are worth the extra line, and their steps say it."""
         self._started[task.name] = time.monotonic()
+        self._running = task.name
 
     def add_success(self, task: Any) -> None:
         """A task did its work."""
+        self._running = None
         if task.actions and not (task.meta or {}).get("tells"):
             self._done += 1
             self._line("done", task.name, self._seconds(task.name))
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """A task failed. A ColinuxError has been shown already; a bug of ours has not."""
+        self._running = None
         self._failed += 1
         self._line("FAIL", task.name, self._seconds(task.name))
         if fail.report:
@@ -75,12 +79,14 @@ class Reporter:
         """A teardown starts; nothing to say."""
 
     def complete_run(self) -> None:
-        """The last line of a run."""
+        """The last line of a run; of one that was interrupted, pipeline.cli says it."""
         for error in self._errors:
             self._out.write(f"{error}\n")
         seconds = time.monotonic() - self._begin
         if self._failed:
             self._out.write(f"failed after {seconds:.1f} s; what was finished is kept\n")
+        elif self._running:
+            self._out.write(f"stopped in {self._running} after {seconds:.1f} s\n")
         elif self._fresh and not self._done:
             self._out.write(f"nothing to do: all {self._fresh} tasks are up to date ({seconds:.1f} s)\n")
         elif self._fresh:

@@ -2,7 +2,7 @@
 """Series of patches: reading them, and finding out which hunk of which one does not apply.
 
 A series is a file named `series` beside its patches: one patch a line, in the
-order in which they apply; `#` begins a comment.
+order in which they apply, perhaps in a folder below; `#` begins a comment.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def read_series(path: Path, root: Path) -> Series:
         elif not (path.parent / name).is_file():
             problems.append(f"{where}: there is no patch {name} in {_name(path.parent, root)}")
         names.setdefault(name, number)
-    for patch in sorted(path.parent.glob("*.patch")):
-        if patch.name not in names:
+    for patch in sorted(path.parent.rglob("*.patch")):
+        if patch.relative_to(path.parent).as_posix() not in names:
             problems.append(f"{_name(patch, root)}: not in {_name(path, root)}, so it would never apply")
     if problems:
         raise UserError("\n".join(problems), hint=f"put {_name(path, root)} right")

@@ -14,14 +14,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import daemon, driver, hostkernel, kernel, patching, release, rootfs, sources
+from pipeline import (
+    compiler,
+    daemon,
+    driver,
+    hostkernel,
+    kernel,
+    libc,
+    patching,
+    rootfs,
+    sources,
+    stamp,
+    userland,
+)
 from pipeline import lock as locks
 from pipeline.declaration import load
 from pipeline.declaration.model import Declaration, Kernel, Machine, Rootfs
+from pipeline.errors import InfrastructureError
 from pipeline.lock import Lock
 from pipeline.paths import Paths, checkout
 from pipeline.work import Work
 from runtime import launcher
+from toolchain.compilers import Compiler
 
 
 def flag(variable: str) -> bool:
@@ -59,17 +73,47 @@ class Project:
             locked=flag("COLINUX_LOCKED"),
         )
 
+    @property
+    def version(self) -> str:
+        """Ours: what driver and daemon say that they are."""
+        return self.declaration.project.version
+
     def machine_needs(self, machine: Machine) -> tuple[str, ...]:
         """The tasks whose artifacts a machine boots with."""
-        images = [*([machine.initramfs] if machine.initramfs else []),
-                  *(disk.rootfs for disk in machine.disks if disk.rootfs)]
-        arch = self.declaration.kernels[machine.kernel].arch
         host = self.declaration.hosts[machine.host]
-        return tuple(dict.fromkeys([
-            f"kernel:{machine.kernel}", f"driver:{host.name}", f"daemon:{host.os}-{host.arch}",
-            f"agent:{host.arch}", f"agent:{arch}", f"host:{host.name}",
-            *(f"rootfs:{image}" for image in images),
-        ]))
+        needs = [f"driver:{host.name}", f"daemon:{host.os}-{host.arch}", f"agent:{host.arch}", f"host:{host.name}"]
+        for one in (machine, *([self.declaration.machines[machine.beside]] if machine.beside else [])):
+            images = [one.initramfs, *(disk.rootfs for disk in one.disks)]
+            needs += [f"kernel:{one.kernel}", f"agent:{self.declaration.kernels[one.kernel].arch}"]
+            needs += [f"rootfs:{image}" for image in images if image]
+        return tuple(dict.fromkeys(needs))
+
+    def unreachable(self, one: Kernel) -> str | None:
+        """Why a kernel's source, or that of its compiler, cannot be had here; None when both can."""
+        built_with = compiler.of_kernel(one)
+        wanted = [one.sources, *([(built_with.build.source,)] if built_with.build else [])]
+        try:
+            for names in wanted:
+                sources.fetch_first([self.declaration.sources[name] for name in names], self.context)
+        except (InfrastructureError, sources.NotHere, sources.Dropped) as error:
+            return str(error)
+        return None
+
+    def bring(self, task: str) -> None:
+        """Do a work and what it needs, as far as they are not up to date: for those whom doit does not serve."""
+        every = (self.fetches(), self.patches(), self.compilers(), self.kernels(), self.hosts(), self.drivers(),
+                 self.daemons(), self.agents(), self.libcs(), self.busyboxes(), self.images())
+        works = {one.name: one for group in every for one in group}
+
+        def bring(name: str) -> None:
+            for need in works[name].needs:
+                if need in works:
+                    bring(need)
+            if stamp.why_stale(works[name].job(), self.paths) is not None:
+                works[name].act()
+                stamp.finish(works[name].job(), self.paths)
+
+        bring(task)
 
     # --- works, in the order of the data -------------------------------------------------
 
@@ -80,12 +124,12 @@ class Project:
                 f"fetch:{source.name}", f"fetch and verify the source {source.name}",
                 functools.partial(fetch_source, self, source.name),
                 functools.partial(sources.job, source, self.context), ("setup",))
-        groups = [*map(hostkernel.group, self.declaration.hosts.values()),
-                  *map(rootfs.group, self.declaration.rootfs.values())]
-        for group in groups:
+        groups = {hostkernel.group(host): host.suite for host in self.declaration.hosts.values()}
+        groups |= {rootfs.group(image): image.suite for image in self.declaration.rootfs.values() if image.packages}
+        for group, suite in groups.items():
             yield Work(
                 fetch_task(group), f"fetch and verify the packages of {group.replace(':', ' ')}",
-                functools.partial(fetch_group, self, group),
+                functools.partial(fetch_group, self, group, suite),
                 functools.partial(sources.group_job, group, self.context), ("setup",))
 
     def patches(self) -> Iterator[Work]:
@@ -95,7 +139,18 @@ class Project:
                 f"patch:{one.name}", f"unpack Linux {one.series} and lay our changes over it",
                 functools.partial(patch_tree, self, one),
                 functools.partial(patching.job, one, self.declaration, self.lock, self.paths),
-                tuple(f"fetch:{source}" for source in one.sources[:1]))
+                # Which of several sources can be had is found out when the tree is made.
+                (f"fetch:{one.sources[0]}",) if len(one.sources) == 1 else ("setup",))
+
+    def compilers(self) -> Iterator[Work]:
+        """Compilers that are built here, of those that a kernel names."""
+        named = {one.compiler: compiler.of_kernel(one) for one in self.declaration.kernels.values()}
+        for one in named.values():
+            if one.build:
+                yield Work(
+                    f"compiler:{one.name}", f"build the compiler {one.name}",
+                    functools.partial(build_compiler, self, one),
+                    functools.partial(compiler.job, one, self.lock, self.paths), (f"fetch:{one.build.source}",))
 
     def kernels(self) -> Iterator[Work]:
         """Guest kernels."""
@@ -103,7 +158,8 @@ class Project:
             yield Work(
                 f"kernel:{one.name}", f"build the cooperative guest kernel {one.name}",
                 functools.partial(kernel.build, one, self.declaration, self.paths),
-                functools.partial(kernel.job, one, self.declaration, self.paths), (f"patch:{one.name}",))
+                functools.partial(kernel.job, one, self.declaration, self.paths),
+                (f"patch:{one.name}", *((f"compiler:{one.compiler}",) if compiler.of_kernel(one).build else ())))
 
     def hosts(self) -> Iterator[Work]:
         """Test hosts' kernels, modules and headers, unpacked."""
@@ -119,25 +175,45 @@ class Project:
         for host in self.declaration.hosts.values():
             yield Work(
                 f"driver:{host.name}", f"build the host driver for {host.name}",
-                functools.partial(driver.build_linux, host, self.paths),
-                functools.partial(driver.job, host, self.paths), (f"host:{host.name}",))
+                functools.partial(driver.build_linux, host, self.version, self.paths),
+                functools.partial(driver.job, host, self.version, self.paths), (f"host:{host.name}",))
 
     def daemons(self) -> Iterator[Work]:
         """The user-mode side of each host."""
         for target in sorted({f"{host.os}-{host.arch}" for host in self.declaration.hosts.values()}):
             yield Work(
                 f"daemon:{target}", f"build colinux-daemon for {target}",
-                functools.partial(daemon.build_daemon, target, self.paths),
-                functools.partial(daemon.daemon_job, target, self.paths), ("setup",))
+                functools.partial(daemon.build_daemon, target, self.version, self.paths),
+                functools.partial(daemon.daemon_job, target, self.version, self.paths), ("setup",))
 
     def agents(self) -> Iterator[Work]:
         """The programs that carry results out of hosts and guests."""
-        hosts, guests = self.declaration.hosts.values(), self.declaration.kernels.values()
-        for arch in sorted({host.arch for host in hosts} | {guest.arch for guest in guests}):
+        decl = self.declaration
+        arches = {host.arch for host in decl.hosts.values()} | {guest.arch for guest in decl.kernels.values()}
+        for arch in sorted(arches | {image.arch for image in decl.rootfs.values()}):
+            musl = arch in decl.userlands
             yield Work(
                 f"agent:{arch}", f"build the test agent for {arch}",
-                functools.partial(daemon.build_agent, arch, self.paths),
-                functools.partial(daemon.agent_job, arch, self.paths), ("setup",))
+                functools.partial(daemon.build_agent, arch, self.paths, musl=musl),
+                functools.partial(daemon.agent_job, arch, self.paths, musl=musl),
+                (f"libc:{arch}",) if musl else ("setup",))
+
+    def libcs(self) -> Iterator[Work]:
+        """The C library of programs that run in guests."""
+        for one in self.declaration.userlands.values():
+            yield Work(
+                f"libc:{one.arch}", f"unpack the C library of guests' programs for {one.arch}",
+                functools.partial(libc.make, one, self.declaration, self.context, self.paths),
+                functools.partial(libc.job, one, self.context, self.paths), (f"fetch:{one.libc}",))
+
+    def busyboxes(self) -> Iterator[Work]:
+        """Busybox of our own, for guests with an old kernel."""
+        for one in self.declaration.userlands.values():
+            yield Work(
+                f"busybox:{one.arch}", f"build the busybox of old guests for {one.arch}",
+                functools.partial(userland.build, one, self.declaration, self.context, self.paths),
+                functools.partial(userland.job, one, self.declaration, self.context, self.paths),
+                (f"fetch:{one.busybox}", f"libc:{one.arch}"))
 
     def images(self) -> Iterator[Work]:
         """Root filesystems."""
@@ -150,7 +226,8 @@ class Project:
 
     def image_needs(self, one: Rootfs) -> tuple[str, ...]:
         """What a root filesystem is made of."""
-        return (fetch_task(rootfs.group(one)), *(f"fetch:{source}" for source in one.sources), f"agent:{one.arch}")
+        programs = fetch_task(rootfs.group(one)) if one.packages else f"busybox:{one.arch}"
+        return (programs, *(f"fetch:{source}" for source in one.sources), f"agent:{one.arch}")
 
     def boots(self) -> Iterator[Work]:
         """Machines: booted beside a real host kernel, checked and judged."""
@@ -160,15 +237,6 @@ class Project:
                 functools.partial(boot_machine, self, machine),
                 functools.partial(launcher.job, machine, self.declaration, self.paths, self.lock.digest()),
                 self.machine_needs(machine))
-
-    def releases(self) -> Work:
-        """Everything that was built and booted, in one folder."""
-        machines = release.machines(self.declaration)
-        return Work(
-            "release", f"make dist/{self.declaration.project.name}-{self.declaration.project.version}/",
-            functools.partial(release.build, self.declaration, self.lock, self.paths),
-            functools.partial(release.job, self.declaration, self.lock, self.paths),
-            tuple(f"boot:{name}" for name in machines))
 
 
 def fetch_task(group: str) -> str:
@@ -181,9 +249,9 @@ def fetch_source(project: Project, name: str) -> None:
     sources.fetch(project.declaration.sources[name], project.context)
 
 
-def fetch_group(project: Project, group: str) -> None:
-    """Bring one group of packages into the cache."""
-    sources.fetch_packages(group, project.context)
+def fetch_group(project: Project, group: str, suite: str | None) -> None:
+    """Bring one group of packages, of a Debian release, into the cache."""
+    sources.fetch_packages(group, project.context, suite=suite)
 
 
 def patch_tree(project: Project, one: Kernel) -> None:
@@ -195,6 +263,17 @@ def patch_tree(project: Project, one: Kernel) -> None:
         sources.unpack(source, fetched, destination, project.context)
 
     patching.prepare(one, project.declaration, unpack, project.lock, project.paths)
+
+
+def build_compiler(project: Project, one: Compiler) -> None:
+    """Build a compiler from its declared source."""
+    assert one.build is not None
+    source = project.declaration.sources[one.build.source]
+
+    def unpack(destination: Path) -> None:
+        sources.unpack(source, sources.fetch(source, project.context), destination, project.context)
+
+    compiler.build(one, unpack, project.paths)
 
 
 def check_patches(project: Project, one: Kernel) -> None:
@@ -224,6 +303,8 @@ def update_lock(project: Project, names: tuple[str, ...] = ()) -> list[str]:
         if names and group not in names:
             continue
         blobs = resolve()
+        if not blobs and group not in lock.groups:
+            continue  # an image of our own programs alone
         if group not in lock.groups or lock.group(group) != tuple(blobs):
             changed.append(group)
         lock = lock.with_group(group, blobs)

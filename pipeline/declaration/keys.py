@@ -27,12 +27,14 @@ NAME = Text("letters, digits and . _ + - only, beginning with a letter or digit"
 PACKAGE = Text("the name of a Debian package", r"[a-z0-9][a-z0-9+.-]+")
 URL = Text("a URL", r"(https?|ftp|git|ssh|file)://\S+")
 SHA1 = Text("a full id of 40 hexadecimal digits (a branch or an abbreviation can move)", r"[0-9a-f]{40}")
+SHA256 = Text("a SHA-256 of 64 lower-case hexadecimal digits", r"[0-9a-f]{64}")
 LINE = Text("a string of one line", r"[^\x00-\x1f\x7f]*")
 WORDS = Text("a string of one line that is not empty", r"[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*")
 RELATIVE = Text('a path inside the checkout, without ".."', r"(?!/)(?!(.*/)?\.\.(/|$))[^\x00]+")
 MEMORY = Number(16, MAX_MEMORY_MIB, "MiB")
 ARCH = Choice("architecture", frozenset(DEBIAN_ARCH))
-DEBIAN_ARCHES = Choice("Debian architecture", frozenset({"all", *DEBIAN_ARCH.values()}))
+# "source": the source package of that name, with Debian's patches.
+DEBIAN_ARCHES = Choice("Debian architecture", frozenset({"all", "source", *DEBIAN_ARCH.values()}))
 
 PROJECT = Table(
     {
@@ -66,6 +68,10 @@ SOURCE = Variant(
                 "urls": Key(List(URL, least=1), required=True),  # tried in this order
                 "signature": Key(SIGNATURE),
                 "strip": Key(Number(0, 9, "leading folders to drop"), default=1),
+                "tree": Key(SHA1),  # git's tree id of the unpacked files: the same for a tarball and a commit
+                "sha256": Key(SHA256),  # of the file, where it is known before the file was seen, and its
+                "size": Key(Number(1, 1 << 44, "bytes")),
+                "derived": Key(Flag(), default=False),  # not published by anybody: the tree decides
             }
         ),
         "git": Table(
@@ -82,6 +88,7 @@ SOURCE = Variant(
                 "arch": Key(DEBIAN_ARCHES, default="all"),
                 "suite": Key(NAME),
                 "member": Key(RELATIVE),  # one file out of the package
+                "patched": Key(Flag(), default=True),  # a source package with Debian's patches
             }
         ),
     },
@@ -110,6 +117,15 @@ KERNEL = Table(
     }
 )
 
+# Named by their architecture.
+USERLAND_ARCH = Text("an architecture, " + " or ".join(sorted(DEBIAN_ARCH)), "|".join(DEBIAN_ARCH))
+USERLAND = Table(
+    {
+        "libc": Key(Reference("source"), required=True),  # Debian's musl-dev of that architecture
+        "busybox": Key(Reference("source"), required=True),  # its source
+    }
+)
+
 QEMU_KEYS = {
     "cpu": Key(Text("a CPU model of QEMU, perhaps with features: max,la57=off", r"[A-Za-z0-9_.,=+-]+")),
     "smp": Key(Number(1, 64, "CPUs")),
@@ -123,6 +139,7 @@ HOST = Table(
         "arch": Key(ARCH, required=True),
         "image": Key(PACKAGE, required=True),
         "headers": Key(PACKAGE, required=True),
+        "suite": Key(NAME),  # the Debian release; without it whatever this machine's apt offers
         "modules": Key(List(Text("the name of a kernel module", r"[a-z0-9_-]+")), default=[]),
         "qemu": Key(Table(QEMU_KEYS), default={}),
     }
@@ -145,7 +162,7 @@ FILES = Named(FILE, Text('an absolute path without ".."', r"(?!(.*/)?\.\.(/|$))/
 HOSTNAME = Text("a host name", r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 ROOTFS_COMMON = {
     "arch": Key(ARCH, required=True),
-    "packages": Key(List(PACKAGE, least=1), required=True),
+    "packages": Key(List(PACKAGE, least=1), default=[]),  # without them: busybox of [userland.<arch>]
     "suite": Key(NAME),  # the Debian release; without it whatever this machine's apt offers
     "sources": Key(List(Reference("source")), default=[]),
     "files": Key(FILES, default={}),
@@ -157,9 +174,20 @@ ROOTFS = Variant(
     "kind",
     {
         "initramfs": Table(ROOTFS_COMMON),
+        # An ext2 image that Linux 2.4 unpacks into a ramdisk: it knows no initramfs.
+        "ramdisk": Table({**ROOTFS_COMMON, **ROOTFS_SIZE}),
+        "ext2": Table({**ROOTFS_COMMON, **ROOTFS_SIZE}),
+        "ext3": Table({**ROOTFS_COMMON, **ROOTFS_SIZE}),
         "ext4": Table({**ROOTFS_COMMON, **ROOTFS_SIZE}),
         # A whole system: the packages with all that they depend on, so it has to say of which release.
-        "debian": Table({**ROOTFS_COMMON, **ROOTFS_SIZE, "suite": Key(NAME, required=True)}),
+        "debian": Table(
+            {
+                **ROOTFS_COMMON,
+                **ROOTFS_SIZE,
+                "packages": Key(List(PACKAGE, least=1), required=True),
+                "suite": Key(NAME, required=True),
+            }
+        ),
     },
 )
 
@@ -184,8 +212,10 @@ MACHINE = Table(
         "initramfs": Key(Reference("rootfs")),
         "disks": Key(List(DISK), default=[]),
         "memory_mib": Key(MEMORY, default=128),  # of the guest
-        "cmdline": Key(LINE, default=""),  # added to the guest's kernel command line
+        # added to the guest kernel's command line; also keys of the daemon's, like hda1=:cobd0
+        "cmdline": Key(LINE, default=""),
         "guests": Key(Number(1, 8, "guests at once"), default=1),
+        "beside": Key(Reference("machine")),  # run that one's guest at the same time, as the second
         "scenario": Key(Choice("scenario", SCENARIOS), default="basic"),
         "checks": Key(List(Choice("check", CHECKS)), default=[]),
         "driver_args": Key(List(Text("a parameter of the driver like scatter=1", r"[a-z_]+=\S+")), default=[]),
@@ -221,6 +251,7 @@ COLINUX_TOML = Table(
         "project": Key(PROJECT, required=True),
         "source": _named(SOURCE, required=True),
         "kernel": _named(KERNEL, required=True),
+        "userland": Key(Named(USERLAND, USERLAND_ARCH)),
         "host": _named(HOST, required=True),
         "rootfs": _named(ROOTFS),
         "machine": _named(MACHINE, required=True),

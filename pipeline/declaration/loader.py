@@ -25,6 +25,7 @@ from pipeline.declaration.model import (
     Source,
     TarballSource,
     Timeouts,
+    Userland,
 )
 from pipeline.declaration.schema import Faults, Use, fill
 from toolchain.compilers import compilers
@@ -74,6 +75,7 @@ def _build(path: Path, content: Mapping[str, Any], machines: Mapping[str, Mappin
         project=project,
         sources={name: _source(name, table) for name, table in content["source"].items()},
         kernels={name: _kernel(name, table) for name, table in content["kernel"].items()},
+        userlands={arch: Userland(arch, **table) for arch, table in content.get("userland", {}).items()},
         hosts=hosts,
         rootfs={name: _rootfs(name, table) for name, table in content.get("rootfs", {}).items()},
         machines={name: _machine(name, table, hosts) for name, table in machines.items()},
@@ -86,7 +88,7 @@ def _source(name: str, table: Mapping[str, Any]) -> Source:
     match table["kind"]:
         case "tarball":
             signature = Signature(**values["signature"]) if values["signature"] else None
-            return TarballSource(name, tuple(values["urls"]), signature, values["strip"])
+            return TarballSource(name, **{**values, "urls": tuple(values["urls"]), "signature": signature})
         case "git":
             values["urls"] = tuple(values["urls"])
             return GitSource(name, **values)
@@ -138,6 +140,7 @@ def _machine(name: str, table: Mapping[str, Any], hosts: Mapping[str, Host]) -> 
     for key in ("checks", "driver_args"):
         values[key] = tuple(values[key])
     values["timeouts"] = Timeouts(**values["timeouts"])
+    values["guests"] = max(values["guests"], 2 if values["beside"] else 1)
     host = hosts[values["host"]].qemu
     values["qemu"] = _qemu(vars(host), table.get("qemu", {}))
     return Machine(name, **values)

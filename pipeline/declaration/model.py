@@ -17,22 +17,29 @@ DEBIAN_ARCH: Mapping[str, str] = {"x86_64": "amd64", "i386": "i386"}
 
 # Which guest architectures a host's CPU mode can run beside (DESIGN.md, section 5).
 GUESTS_OF_HOST: Mapping[str, frozenset[str]] = {
-    "x86_64": frozenset({"x86_64"}),
+    "x86_64": frozenset({"x86_64", "i386"}),
     "i386": frozenset({"i386"}),
 }
 
+# The kinds of root filesystem that are loaded with the kernel; 2.4 has no initramfs, but a ramdisk.
+IN_MEMORY = ("initramfs", "ramdisk")
+
 # What the launcher can do with a machine, and what it can check on one. The
 # launcher implements these names; a test of its own holds both lists together.
-SCENARIOS = frozenset({"basic", "stress", "two-guests", "panic", "kill", "nmi", "mce", "busy", "debian"})
+SCENARIOS = frozenset({"basic", "stress", "two-guests", "panic", "kill", "nmi", "mce", "busy", "clock", "debian"})
 CHECKS = frozenset(
     {
         # in the guest
         "uname",
         "memory",
         "disk",
+        "names",
         "timers",
         "fpu",
+        "state",
         "forks",
+        "doors",
+        "accounts",
         "systemd",
         "apt",
         "login",
@@ -73,12 +80,21 @@ class Signature:
 
 @dataclass(frozen=True)
 class TarballSource:
-    """A tarball from the first of `urls` that works; `strip` leading path components are dropped."""
+    """A tarball from the first of `urls` that works; `strip` leading path components are dropped.
+
+    `tree` is the git tree id that its files must have. `sha256` and `size` (bytes) are the
+    file's where they are known beforehand; with `derived` nobody has published them, they
+    were computed from the tree as one would pack it, so that the tree decides.
+    """
 
     name: str
     urls: tuple[str, ...]
     signature: Signature | None = None
     strip: int = 1
+    tree: str | None = None
+    sha256: str | None = None
+    size: int | None = None
+    derived: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,16 +110,29 @@ class GitSource:
 
 @dataclass(frozen=True)
 class DebianSource:
-    """A Debian package, or one file out of it (`member`); `arch` is Debian's name or "all"."""
+    """A Debian package, or one file out of it (`member`); `arch` is Debian's name, "all", or "source".
+
+    Of a source package that is not `patched` only the author's own tarball counts.
+    """
 
     name: str
     package: str
     arch: str
     suite: str | None = None
     member: str | None = None
+    patched: bool = True
 
 
 Source = TarballSource | GitSource | DebianSource
+
+
+@dataclass(frozen=True)
+class Userland:
+    """Programs of our own for one architecture: the sources of their C library and of busybox."""
+
+    arch: str
+    libc: str
+    busybox: str
 
 
 @dataclass(frozen=True)
@@ -146,7 +175,10 @@ class Qemu:
 
 @dataclass(frozen=True)
 class Host:
-    """A test host: Debian (meta)packages of its kernel and headers, the kernel modules it loads."""
+    """A test host: Debian (meta)packages of its kernel and headers, the kernel modules it loads.
+
+    `suite` is the Debian release that they are of, None for whatever this machine's apt offers.
+    """
 
     name: str
     os: str
@@ -155,6 +187,7 @@ class Host:
     headers: str
     modules: tuple[str, ...]
     qemu: Qemu
+    suite: str | None = None
 
     @property
     def debian_arch(self) -> str:
@@ -177,9 +210,11 @@ class File:
 
 @dataclass(frozen=True)
 class Rootfs:
-    """A root filesystem: of kind "initramfs", "ext4" (both a busybox) or "debian" (a whole system).
+    """A root filesystem: a busybox, or of kind "debian" a whole system.
 
-    `size_mib` is 0 for an initramfs; `suite` None for whatever release this machine's apt offers.
+    Two kinds are loaded with the kernel (IN_MEMORY), the others are disks.
+    `size_mib` is 0 for an initramfs; `suite` None for whatever release this
+    machine's apt offers; without `packages` its busybox is the userland's.
     """
 
     name: str
@@ -217,7 +252,12 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Machine:
-    """Something to boot. `qemu` is the host's, with the machine's own values over it."""
+    """Something to boot. `qemu` is the host's, with the machine's own values over it.
+
+    `cmdline` is words for the daemon: for the guest kernel's command line, or keys of coLinux's (hda1=:cobd0).
+
+    `beside` names a machine whose guest runs at the same time, in the second slot.
+    """
 
     name: str
     title: str
@@ -233,6 +273,7 @@ class Machine:
     driver_args: tuple[str, ...]
     timeouts: Timeouts
     qemu: Qemu
+    beside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -251,10 +292,16 @@ class Declaration:
     project: Project
     sources: dict[str, Source]
     kernels: dict[str, Kernel]
+    userlands: dict[str, Userland]  # by architecture
     hosts: dict[str, Host]
     rootfs: dict[str, Rootfs]
     machines: dict[str, Machine]
     release: Release
+
+    def kernels_of(self, machine: Machine) -> tuple[str, ...]:
+        """The kernels that a machine boots: its own, and that of the machine it is beside."""
+        beside = [self.machines[machine.beside].kernel] if machine.beside else []
+        return tuple(dict.fromkeys([machine.kernel, *beside]))
 
     @property
     def root(self) -> Path:

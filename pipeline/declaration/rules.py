@@ -13,10 +13,11 @@ from typing import Any
 
 from pipeline.declaration.inherit import Merged
 from pipeline.declaration.keys import MACHINE, QEMU_DEFAULTS
-from pipeline.declaration.model import GUESTS_OF_HOST
+from pipeline.declaration.model import GUESTS_OF_HOST, IN_MEMORY
 from pipeline.declaration.positions import KeyPath
 from pipeline.declaration.schema import Faults, suggestion
 from toolchain.compilers import compilers
+from toolchain.kernels import series
 
 # What a test host needs for itself and its initramfs, in MiB, beside its guests' memory.
 HOST_NEEDS_MIB = 256
@@ -66,13 +67,52 @@ def files_of_the_checkout(content: Content, machines: Machines, root: Path, faul
             faults.add(("source", name, "signature", "keyring"), f"there is no file {keyring} in the checkout")
 
 
+def tarball_pins(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
+    """A file known beforehand is known by hash and size; a hash that nobody published needs a tree to decide."""
+    for name, source in content.get("source", {}).items():
+        if source.get("kind") != "tarball":
+            continue
+        for key, needed in (("sha256", "size"), ("size", "sha256"), ("derived", "sha256"), ("derived", "tree")):
+            if source.get(key) and needed not in source:
+                faults.add(("source", name, key), f'"{key}" is of no use without "{needed}"')
+
+
+def source_package_is_whole(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
+    """A source package is an author's tree, not a box of files to take one from."""
+    for name, source in content.get("source", {}).items():
+        if source.get("arch") == "source" and "member" in source:
+            faults.add(("source", name, "member"), 'a source package (arch = "source") is unpacked whole')
+        if source.get("kind") == "debian" and source.get("arch") != "source" and not source.get("patched", True):
+            faults.add(("source", name, "patched"), 'only a source package (arch = "source") has patches')
+
+
+def series_fits(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
+    """We know how to build the kernel's series, for its architecture and from its base."""
+    for name, kernel in content.get("kernel", {}).items():
+        known = series().get(kernel.get("series"))
+        if known is None:
+            if "series" in kernel:
+                message = f'unknown series "{kernel["series"]}"{suggestion(kernel["series"], series())}'
+                faults.add(("kernel", name, "series"), message)
+            continue
+        for key, words in (("arch", known.arch), ("base", known.bases)):
+            if key in kernel and kernel[key] not in words:
+                message = f"Linux {known.name} is built for {' or '.join(words)}, not for {kernel[key]}"
+                if key == "base":
+                    message = f'Linux {known.name} has no {kernel[key]}{suggestion(kernel[key], words)}'
+                faults.add(("kernel", name, key), message)
+
+
 def compiler_fits(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
-    """A kernel's compiler makes code for the kernel's architecture."""
+    """A kernel's compiler makes code for the kernel's architecture, and its source is declared if it is built here."""
     for name, kernel in content.get("kernel", {}).items():
         compiler = compilers().get(kernel.get("compiler"))
         if compiler and "arch" in kernel and kernel["arch"] not in compiler.targets:
             targets = " and ".join(compiler.targets)
             message = f'"{compiler.name}" builds for {targets}, the kernel is {kernel["arch"]}'
+            faults.add(("kernel", name, "compiler"), message)
+        if compiler and compiler.build and compiler.build.source not in content.get("source", {}):
+            message = f'"{compiler.name}" is built from [source."{compiler.build.source}"], which is not declared'
             faults.add(("kernel", name, "compiler"), message)
 
 
@@ -90,8 +130,26 @@ def guest_fits_host(content: Content, machines: Machines, root: Path, faults: Fa
             )
 
 
+def neighbour_fits(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
+    """The guest beside another is another machine's, and the host's architecture can run it."""
+    for machine in machines.values():
+        beside = machine.values.get("beside")
+        if not beside or not machine.owns("beside", "host"):
+            continue
+        place = machine.origin("machine", "beside")
+        if beside == machine.name:
+            message = 'is the machine itself; "guests" is for more of it'
+            faults.add(("machine", machine.name, "beside"), message, at=place)
+        other = machines[beside].values if beside in machines else {}
+        kernel = content.get("kernel", {}).get(other.get("kernel"), {}).get("arch")
+        host = content.get("host", {}).get(machine.values.get("host"), {}).get("arch")
+        if kernel and host and kernel not in GUESTS_OF_HOST[host]:
+            message = f'an {kernel} kernel ("{other["kernel"]}") cannot run beside an {host} host'
+            faults.add(("machine", machine.name, "beside"), message, at=place)
+
+
 def images_fit(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
-    """An initramfs is one, a disk is none, and both hold programs for the kernel's architecture."""
+    """What is loaded with the kernel can be, a disk is one, and both hold programs for the kernel's architecture."""
     every = content.get("rootfs", {})
     for machine in machines.values():
         arch = content.get("kernel", {}).get(machine.values.get("kernel"), {}).get("arch")
@@ -99,16 +157,25 @@ def images_fit(content: Content, machines: Machines, root: Path, faults: Faults)
             image = every.get(name, {})
             if not machine.owns("kernel", str(path[0])):
                 continue
-            wrong = "kind" in image and (image["kind"] == "initramfs") != (path[0] == "initramfs")
+            wrong = "kind" in image and (image["kind"] in IN_MEMORY) != (path[0] == "initramfs")
             if wrong:
-                needed = "initramfs" if path[0] == "initramfs" else "ext4 or debian"
+                needed = " or ".join(IN_MEMORY) if path[0] == "initramfs" else "ext2, ext3, ext4 or debian"
                 message = f'"{name}" is of kind {image["kind"]}; expected one of kind {needed}'
-                fitting = [n for n, i in every.items() if (i.get("kind") == "initramfs") == (path[0] == "initramfs")]
+                fitting = [n for n, i in every.items() if (i.get("kind") in IN_MEMORY) == (path[0] == "initramfs")]
                 message += suggestion(name, fitting)
                 faults.add(("machine", machine.name, *path), message, at=machine.origin("machine", *path))
             if _differ(arch, image.get("arch")):
                 message = f'"{name}" is for {image["arch"]}, the kernel is {arch}'
                 faults.add(("machine", machine.name, *path), message, at=machine.origin("machine", *path))
+
+
+def programs_for_images(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
+    """A root filesystem without packages gets the busybox of its architecture's user land, which must be declared."""
+    for name, rootfs in content.get("rootfs", {}).items():
+        own = "packages" not in rootfs and rootfs.get("kind") != "debian" and "arch" in rootfs
+        if own and rootfs["arch"] not in content.get("userland", {}):
+            message = f'has neither "packages" nor a busybox of our own: there is no [userland.{rootfs["arch"]}]'
+            faults.add(("rootfs", name), message)
 
 
 def something_to_boot(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
@@ -122,14 +189,16 @@ def memory_fits(content: Content, machines: Machines, root: Path, faults: Faults
     """The guests' memory fits into the host's, with room for the host."""
     for machine in machines.values():
         guests, memory = _value(machine, "guests"), _value(machine, "memory_mib")
+        beside = machines.get(machine.values.get("beside", ""))
+        others = _value(beside, "memory_mib") if beside else 0
         host = content.get("host", {}).get(machine.values.get("host"), {}).get("qemu", {})
         room = machine.values.get("qemu", {}).get("memory_mib") or host.get("memory_mib")
         room = room or QEMU_DEFAULTS.memory_mib
-        if machine.owns("memory_mib", "guests", "qemu") and guests * memory + HOST_NEEDS_MIB > room:
+        if machine.owns("memory_mib", "guests", "qemu", "beside") and guests * memory + others + HOST_NEEDS_MIB > room:
             faults.add(
                 ("machine", machine.name, "memory_mib"),
-                f"{guests} x {memory} MiB for guests and {HOST_NEEDS_MIB} MiB for the host itself "
-                f"are more than the host's {room} MiB (qemu.memory_mib)",
+                f"{guests} x {memory}{f' + {others}' if others else ''} MiB for guests and "
+                f"{HOST_NEEDS_MIB} MiB for the host itself are more than the host's {room} MiB (qemu.memory_mib)",
                 at=machine.blame("machine", "memory_mib", "guests", "qemu"),
             )
 
@@ -149,9 +218,9 @@ def timeouts_fit(content: Content, machines: Machines, root: Path, faults: Fault
 
 
 def scenario_fits(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
-    """Two guests at once are asked for as such; systemd, login and apt exist only in a Debian."""
+    """Two guests at once are asked for as such or as neighbours; systemd, login and apt exist only in a Debian."""
     for machine in machines.values():
-        alone = _value(machine, "guests") < 2 and machine.owns("scenario", "guests")
+        alone = _value(machine, "guests") < 2 and "beside" not in machine.values and machine.owns("scenario", "guests")
         if machine.values.get("scenario") == "two-guests" and alone:
             place = machine.blame("machine", "scenario", "guests")
             faults.add(("machine", machine.name, "scenario"), 'needs "guests" to be 2 or more', at=place)
@@ -166,9 +235,14 @@ RULES: tuple[Rule, ...] = (
     patch_folders,
     fragment_files,
     files_of_the_checkout,
+    tarball_pins,
+    source_package_is_whole,
+    series_fits,
     compiler_fits,
     guest_fits_host,
+    neighbour_fits,
     images_fit,
+    programs_for_images,
     something_to_boot,
     memory_fits,
     timeouts_fit,

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The busybox trees: one static program under 269 names, our init, our agent.
+"""The busybox trees: one static program under some 200 names, our init, our agent.
 
 busybox comes from Debian's busybox-static, unpacked, never run or installed
-on the building machine; its applets are read out of the program itself.
+on the building machine, or for old kernels from pipeline.userland; its applets
+are read out of the program itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,17 @@ FILES = Path(__file__).with_name("files")
 
 # Folders that are there for something to be mounted or written.
 FOLDERS = ("/dev", "/proc", "/sys", "/run", "/mnt", "/var", "/var/log", "/etc", "/bin", "/sbin", "/usr")
+
+# What a kernel without devtmpfs finds in /dev: number of nodes (0: one without a number), major, first minor
+# (Documentation/admin-guide/devices.txt in Linux). hvc is the virtio console, and 2.4's of ours; cobd is the
+# block device of our driver for 2.4 (patches/linux-2.4.37). Nodes of virtio disks have no fixed number: mdev.
+CHARACTER_DEVICES = {
+    "mem": (0, 1, 1), "null": (0, 1, 3), "zero": (0, 1, 5), "full": (0, 1, 7), "random": (0, 1, 8),
+    "urandom": (0, 1, 9), "kmsg": (0, 1, 11), "tty": (0, 5, 0), "console": (0, 5, 1), "ptmx": (0, 5, 2),
+    "ttyS": (2, 4, 64), "hvc": (8, 229, 0),
+}  # fmt: skip
+BLOCK_DEVICES = {"ram": (4, 1, 0), "loop": (4, 7, 0), "cobd": (32, 117, 0)}
+FOR_ALL = ("null", "zero", "full", "random", "urandom", "tty", "ptmx")
 
 # The table of applet names in the program's read-only data: every name ends
 # with a NUL, they are sorted, and "[" and "[[" come first.
@@ -71,6 +83,17 @@ def guest(busybox: Path, arch: str, hostname: str, paths: Paths, epoch: int = EP
     tree.file("/etc/profile", FILES / "busybox" / "profile")
     for program, path in agents(arch, paths).items():
         tree.file(f"/bin/{program}", path, 0o755)
+    tree.file("/bin/colinux-names", FILES / "colinux-names", 0o755)
+    return tree
+
+
+def devices(tree: Tree) -> Tree:
+    """Static nodes in /dev."""
+    for nodes, add in ((CHARACTER_DEVICES, tree.character_device), (BLOCK_DEVICES, tree.block_device)):
+        for name, (count, major, minor) in nodes.items():
+            for number in range(count or 1):
+                path = f"/dev/{name}{number if count else ''}"
+                add(path, major, minor + number, 0o666 if name in FOR_ALL else 0o600)
     return tree
 
 
@@ -94,6 +117,7 @@ def as_initramfs(tree: Tree, init: Path) -> Tree:
 def as_disk(tree: Tree, init: Path) -> Tree:
     """Let Linux find `init` as a disk's /sbin/init."""
     tree.file("/sbin/init", init, 0o755)
-    tree.file("/etc/fstab", "/dev/vda\t/\text4\trw\t0\t0\n")
+    # Only ever looked at for a remount: Linux knows what it has mounted.
+    tree.file("/etc/fstab", "/dev/root\t/\tauto\trw\t0\t0\n")
     tree.directory("/newroot")
     return tree

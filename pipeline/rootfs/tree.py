@@ -146,6 +146,10 @@ class Tree:
         """Add a character device (numbers: Documentation/admin-guide/devices.txt in Linux)."""
         self.put(path, Entry(stat.S_IFCHR | mode, device=(major, minor)))
 
+    def block_device(self, path: str, major: int, minor: int, mode: int = 0o600) -> None:
+        """Add a block device."""
+        self.put(path, Entry(stat.S_IFBLK | mode, device=(major, minor)))
+
     def remove(self, path: str, *, keep_folder: bool = False) -> None:
         """Drop an entry and all below it (`keep_folder`: only what is below); nothing there is fine."""
         path = normal(path)

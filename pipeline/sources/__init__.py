@@ -7,7 +7,7 @@
 
 Reading order: context, cache, mirror, http, download; then tarball, git with
 treeid, and debian with apt, aptsources, signed, debversion, snapshot and
-substitute; then archive.
+substitute, and debsource for source packages; then archive.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.declaration.model import DebianSource, GitSource, Source, TarballS
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.lock import Blob
 from pipeline.paths import atomic_dir
-from pipeline.sources import archive, debian, git, tarball
+from pipeline.sources import archive, debian, debsource, git, tarball
 from pipeline.sources.archive import unpack_deb
 from pipeline.sources.cache import Cache
 from pipeline.sources.context import Context, Fetched
@@ -33,8 +33,10 @@ from pipeline.stamp import Job
 
 __all__ = [
     "Context",
+    "Dropped",
     "Fetched",
     "Mirrors",
+    "NotHere",
     "fetch",
     "fetch_first",
     "fetch_packages",
@@ -93,7 +95,7 @@ def fetch_first(sources: Sequence[Source], ctx: Context) -> tuple[Source, Fetche
     if len(faults) == 1:
         raise faults[0][1]
     text = "\n".join(f"{source.name}: {error}" for source, error in faults)
-    kind = InfrastructureError if any(isinstance(e, InfrastructureError) for _, e in faults) else UserError
+    kind = InfrastructureError if any(isinstance(e, InfrastructureError) for _, e in faults) else NotHere
     raise kind(f"none of the {len(faults)} sources can be had:\n{text}")
 
 
@@ -112,12 +114,15 @@ def unpack(source: Source, fetched: Fetched, dest: Path, ctx: Context) -> None:
     """Put a source's files into the folder `dest`, which is replaced as a whole, or left as it was.
 
     A Debian source with `member` gives the content of that tarball, without its
-    top folder; one without gives the package's files. Raises UserError for a
+    top folder; one without gives the package's files; one of the architecture
+    "source" gives the author's tree with Debian's patches. Raises UserError for a
     damaged archive or a member that is refused.
     """
     with progress.step(f"unpacking {source.name}"):
         if isinstance(source, GitSource):
             git.checkout(source, fetched.files[0], dest, ctx)
+        elif isinstance(source, DebianSource) and source.arch == debsource.ARCH:
+            debsource.unpack(fetched.blobs, fetched.files, dest, name=source.name, patched=source.patched)
         elif isinstance(source, DebianSource) and source.member is None:
             with atomic_dir(dest) as new:
                 unpack_deb(fetched.files[0], new)
@@ -135,6 +140,8 @@ def resolve(source: Source, ctx: Context) -> tuple[Blob, ...]:
         return (tarball.resolve(source, ctx),)
     if isinstance(source, GitSource):
         return (git.resolve(source, ctx),)
+    if source.arch == debsource.ARCH:
+        return debian.resolve_source(source.package, source.suite, ctx, patched=source.patched)
     blobs = debian.resolve([source.package], source.arch, source.suite, ctx, closure=False)
     return tuple(blob for blob in blobs if blob.package == source.package)
 

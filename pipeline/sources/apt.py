@@ -22,7 +22,7 @@ from pathlib import Path
 from pipeline import process, progress
 from pipeline.errors import BuildFailed, InfrastructureError, UserError
 from pipeline.paths import atomic_write, file_lock
-from pipeline.sources import debversion
+from pipeline.sources import debsource, debversion
 from pipeline.sources.aptsources import Entry, as_deb822, configured, for_suite
 from pipeline.sources.cache import disk_errors
 from pipeline.sources.context import Context
@@ -117,7 +117,10 @@ class Stanza:
 
 
 class Archive:
-    """Debian's archive for one architecture ("amd64", "i386") and one suite; None: as the machine has it."""
+    """Debian's archive for one architecture ("amd64", "i386") and one suite; None: as the machine has it.
+
+    Of the architecture "source" are the files of source packages (pipeline.sources.debsource).
+    """
 
     def __init__(self, arch: str, suite: str | None, ctx: Context, entries: tuple[Entry, ...] | None = None) -> None:
         self.arch = arch
@@ -200,15 +203,30 @@ class Archive:
             index: dict[str, list[Stanza]] = {}
             for path, uri, release in self._index_files():
                 for text in path.read_text(encoding="utf-8").split("\n\n"):
-                    match = re.match(r"\s*Package: (\S+)$", text, re.M)
-                    if match:
-                        index.setdefault(match[1], []).append(Stanza(text, uri, release, path))
+                    for one in debsource.stanzas(text) if self.arch == debsource.ARCH else (text,):
+                        match = re.match(r"\s*Package: (\S+)$", one, re.M)
+                        if match:
+                            index.setdefault(match[1], []).append(Stanza(one, uri, release, path))
             if not index:
                 raise InfrastructureError(
                     f"no package lists for {self.arch} in {self.folder}", hint="run again with a network"
                 )
             self._index = index
         return self._index
+
+    def source(self, package: str) -> list[Stanza]:
+        """The files of a source package's newest version (of the architecture "source"), sorted by part."""
+        every = [s for stanzas in self.packages().values() for s in stanzas if s.source == package]
+        if not every:
+            known = {stanza.source for stanzas in self.packages().values() for stanza in stanzas}
+            close = get_close_matches(package, known, 3)
+            raise UserError(
+                f'no source package "{package}" in Debian ({self.suite or "as configured"})',
+                hint=f"did you mean {' or '.join(close)}?" if close else None,
+            )
+        newest = max((stanza.version for stanza in every), key=debversion.key)
+        files = {stanza.package: stanza for stanza in every if stanza.version == newest}
+        return [files[name] for name in sorted(files)]
 
     def closure(self, names: Sequence[str]) -> list[Stanza]:
         """What a fresh system with these packages consists of: apt's own answer for an empty dpkg status.
@@ -243,14 +261,15 @@ class Archive:
 
     def fetch_through_apt(self, stanza: Stanza, folder: Path) -> Path:
         """Let apt bring a .deb into `folder`, for archives at addresses that only apt understands."""
+        if stanza.arch == debsource.ARCH:
+            words = ["source", "--download-only", f"{stanza.source}={stanza.version}"]
+        else:
+            arch = stanza.arch if stanza.arch != "all" else self.arch
+            words = ["download", f"{stanza.package}:{arch}={stanza.version}"]
         with file_lock(self.folder / "lock"):
-            self._apt(
-                "download",
-                f"{stanza.package}:{stanza.arch if stanza.arch != 'all' else self.arch}={stanza.version}",
-                cwd=folder,
-                timeout=3600,
-            )
-        files = list(folder.glob("*.deb"))
+            self._apt(*words, cwd=folder, timeout=3600)
+        wanted = "*.deb" if stanza.arch != debsource.ARCH else Path(stanza.filename).name
+        files = list(folder.glob(wanted))
         if len(files) != 1:
             raise InfrastructureError(f"apt downloaded {len(files)} files for {stanza.package}")
         return files[0]
@@ -293,11 +312,13 @@ class Archive:
         if os.geteuid() == 0 and not all(p.stat().st_mode & 0o001 for p in (self.folder, *self.folder.parents)):
             # Below /root apt's own unprivileged user could not write what it fetches.
             user = "root"
-        text = CONFIG.format(folder=self.folder, arch=self.arch, user=user)
+        # Source packages are of no architecture, but apt wants to know its own; the lists are the same for all.
+        text = CONFIG.format(folder=self.folder, arch="amd64" if self.arch == debsource.ARCH else self.arch, user=user)
         dump = process.run(["apt-config", "dump"]).stdout
-        for target in sorted(set(re.findall(r"^Acquire::IndexTargets::deb::([^:\s]+) ", dump, re.M)) - {"Packages"}):
+        for kind, target in sorted(set(re.findall(r"^Acquire::IndexTargets::(deb|deb-src)::([^:\s]+) ", dump, re.M))):
             # Contents, DEP-11 and their like, which other programs have asked the machine's apt for.
-            text += f'Acquire::IndexTargets::deb::{target}::DefaultEnabled "false";\n'
+            if target not in ("Packages", "Sources"):
+                text += f'Acquire::IndexTargets::{kind}::{target}::DefaultEnabled "false";\n'
         return text
 
     def _apt(self, *words: str, check: bool = True, cwd: Path | None = None, timeout: float) -> process.Result:
@@ -310,7 +331,7 @@ class Archive:
             "indextargets",
             "--format",
             "$(FILENAME)|$(REPO_URI)|$(RELEASE)",
-            "Created-By: Packages",
+            f"Created-By: {'Sources' if self.arch == debsource.ARCH else 'Packages'}",
             timeout=60,
         )
         for line in result.stdout.splitlines():

@@ -133,16 +133,20 @@ def for_suite(entries: tuple[Entry, ...], suite: str | None) -> tuple[Entry, ...
 
 
 def as_deb822(entries: tuple[Entry, ...], arch: str) -> str:
-    """A .sources file that means the entries, for one architecture, and never an unsigned archive."""
+    """A .sources file that means the entries, for one architecture, and never an unsigned archive.
+
+    The architecture "source" means the source packages.
+    """
     stanzas = []
     for entry in entries:
         lines = [
-            "Types: deb",
+            "Types: deb-src" if arch == "source" else "Types: deb",
             f"URIs: {entry.uri}",
             f"Suites: {entry.suite}",
             f"Components: {' '.join(entry.components)}",
-            f"Architectures: {arch}",
         ]
+        if arch != "source":
+            lines.append(f"Architectures: {arch}")
         if entry.signed_by:
             lines.append(f"Signed-By: {entry.signed_by.lstrip(' ')}")
         stanzas.append("\n".join(lines) + "\n")

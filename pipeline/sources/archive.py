@@ -4,8 +4,9 @@
 An archive is decompressed beside its destination, its list of members is
 checked, and only then does tar write a byte. Refused, with the member named:
 absolute names, "..", devices and pipes, links that lead out, members below a
-link, set-user-id bits in sources. (Checked by Python's reader, written by GNU
-tar, which is three times as fast on a kernel tree and guards itself as well.)
+link, set-user-id bits in sources; and what would unpack to more than any honest
+archive of its size. (Checked by Python's reader, written by GNU tar, which is
+three times as fast on a kernel tree and guards itself as well.)
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import posixpath
 import shutil
+import signal
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -28,14 +30,17 @@ from pipeline.sources.treeid import tree_id
 
 # Magic numbers (the formats' specifications) and the tool that undoes each.
 COMPRESSED = (
-    (b"\xfd7zXZ\0", ".xz", ("xz", "--threads=0")),
+    (b"\xfd7zXZ\0", ".xz", ("xz", "--threads=0", "--no-sparse")),
     (b"BZh", ".bz2", ("bzip2",)),
     (b"\x1f\x8b", ".gz", ("gzip",)),
-    (b"\x28\xb5\x2f\xfd", ".zst", ("zstd", "--quiet")),
+    (b"\x28\xb5\x2f\xfd", ".zst", ("zstd", "--quiet", "--no-sparse")),
 )
 AR_MAGIC = b"!<arch>\n"  # deb(5), ar(5)
 AR_HEADER = 60
 BLOCK = 512
+# No tree of source code or of programs packs better than 1 to 100; a bomb packs 1 to 1000 and more.
+BOMB_RATIO = 250
+BOMB_LEAST = 256 << 20  # bytes that are nobody's ruin
 
 
 @dataclass
@@ -97,8 +102,23 @@ def unpack_deb_member(deb: Path, member: str, dest: Path, *, name: str = "") -> 
         shutil.rmtree(scratch)
 
 
+def read_deb_member(deb: Path, member: str, scratch: Path) -> bytes | None:
+    """The content of one file of a Debian package, None when it has no such file; `scratch` is the caller's."""
+    wanted = posixpath.normpath(member)
+    with tarfile.open(_data_member(deb, scratch), "r:") as tar:
+        for info in tar:
+            if posixpath.normpath(info.name) == wanted and info.isreg():
+                stream = tar.extractfile(info)
+                assert stream is not None
+                return stream.read()
+    return None
+
+
 def decompress(archive: Path, base: Path, name: str) -> Path:
-    """The plain tar of an archive: `archive` itself, or `base` made from it."""
+    """The plain tar of an archive: `archive` itself, or `base` made from it.
+
+    Raises UserError for a damaged archive, and for one that grows beyond `allowance` (it is stopped there).
+    """
     with archive.open("rb") as file:
         head = file.read(BLOCK)
     for magic, suffix, tool in COMPRESSED:
@@ -106,18 +126,31 @@ def decompress(archive: Path, base: Path, name: str) -> Path:
             # The tools take the output's name from the input's; the link gives a cached blob one.
             link = base.with_name(base.name + suffix)
             link.symlink_to(archive.absolute())
-            result = process.run([*tool, "--decompress", "--keep", "--force", link], check=False, timeout=3600)
+            limit = allowance(archive)
+            result = process.run(
+                ["prlimit", f"--fsize={limit}", "--core=0", *tool, "--decompress", "--keep", "--force", link],
+                check=False, timeout=3600)
             link.unlink()
             if result.returncode:
                 if "No space left" in result.stdout:
                     with disk_errors(base.parent):
                         raise OSError(28, "No space left on device")
+                if result.returncode == -signal.SIGXFSZ or "File too large" in result.stdout:
+                    raise UserError(
+                        f"{name}: refused: {archive.stat().st_size} bytes that unpack to more than {limit}",
+                        hint="a decompression bomb; the archive is not fit for use, nothing was unpacked",
+                    )
                 raise UserError(
                     f"{name}: truncated or damaged archive: {result.stdout.strip().replace(str(link), name)}",
                     hint=f"{archive} is what was given; fetch it again",
                 )
             return base
     return archive
+
+
+def allowance(archive: Path) -> int:
+    """To how many bytes a compressed file may unpack."""
+    return max(BOMB_LEAST, archive.stat().st_size * BOMB_RATIO)
 
 
 def _extract(plain: Path, dest: Path, rules: Rules, name: str) -> None:
@@ -189,6 +222,8 @@ def _check(member: tarfile.TarInfo, rules: Rules, name: str) -> None:
         raise refuse("lies outside the archive's folder")
     if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
         raise refuse("is a device, a pipe or of an unknown kind")
+    if member.issparse():
+        raise refuse(f"has holes: it would unpack to {member.size} bytes that are not in the archive")
     if not rules.system:
         if member.mode & 0o6000:
             raise refuse("has a set-user-id or set-group-id bit")

@@ -20,7 +20,7 @@ from pipeline.declaration.model import DEBIAN_ARCH, DebianSource
 from pipeline.digest import sha256_file
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.lock import Blob
-from pipeline.sources import http
+from pipeline.sources import debsource, http
 from pipeline.sources.apt import Archive, Stanza
 from pipeline.sources.cache import Cache
 from pipeline.sources.context import Context, Fetched
@@ -46,8 +46,19 @@ def resolve(names: Sequence[str], arch: str, suite: str | None, ctx: Context, *,
     return tuple(blob_of(archive, stanza) for stanza in stanzas)
 
 
+def resolve_source(package: str, suite: str | None, ctx: Context, *, patched: bool = True) -> tuple[Blob, ...]:
+    """The lock's entries for a source package: one for each of its files; the author's alone if not `patched`.
+
+    Errors as `resolve`.
+    """
+    archive = open_archive(debsource.ARCH, suite, ctx)
+    archive.update()
+    wanted = [one for one in archive.source(package) if patched or debsource.original(one.package)]
+    return tuple(blob_of(archive, stanza) for stanza in wanted)
+
+
 def open_archive(arch: str, suite: str | None, ctx: Context) -> Archive:
-    """The archive for one architecture; packages of "all" are in every one's index."""
+    """The archive for one architecture, or "source"; packages of "all" are in every one's index."""
     return Archive("amd64" if arch == "all" else DEBIAN_ARCH.get(arch, arch), suite, ctx)
 
 
@@ -77,7 +88,7 @@ def fetch_source(source: DebianSource, ctx: Context) -> Fetched:
     """The one package of a declared source. Errors as `fetch_group`."""
     group = f"source:{source.name}"
     for blob in ctx.lock.group(group):
-        if blob.package != source.package:
+        if (debsource.package(blob) if source.arch == debsource.ARCH else blob.package) != source.package:
             raise UserError(
                 f"{source.name}: colinux.lock has the package {blob.package}, colinux.toml has {source.package}",
                 hint=UPDATE,
@@ -96,7 +107,7 @@ def fetch_group(group: str, ctx: Context, *, suite: str | None = None) -> Fetche
     again = None if ctx.locked else _as_before(group, locked, ctx)
     if again is not None:
         return again
-    fetched = _fetch(group, locked, suite, ctx)
+    fetched = _fetch_all(group, locked, suite, ctx)
     write_receipt(group, locked, fetched, ctx)
     return fetched
 
@@ -116,6 +127,20 @@ def _as_before(group: str, locked: tuple[Blob, ...], ctx: Context) -> Fetched | 
         files.append(file)
     _warn(receipt.warning, ctx)
     return Fetched(group, tuple(files), receipt.blobs, receipt.warning)
+
+
+def _fetch_all(group: str, locked: tuple[Blob, ...], suite: str | None, ctx: Context) -> Fetched:
+    """Each architecture's packages from its own archive; those of "all" go with the first."""
+    first = _arch(locked)
+    by_arch: dict[str, list[Blob]] = {first: []}
+    for blob in locked:
+        by_arch.setdefault(first if blob.arch in ("all", None) else str(blob.arch), []).append(blob)
+    parts = [_fetch(group, tuple(blobs), suite, ctx) for blobs in by_arch.values()]
+    pairs = [pair for part in parts for pair in zip(part.blobs, part.files, strict=True)]
+    if len(parts) > 1 and not any(part.warning for part in parts):
+        pairs.sort(key=lambda pair: locked.index(pair[0]))  # in the lock's order
+    warning = "\n".join(part.warning for part in parts if part.warning) or None
+    return Fetched(group, tuple(file for _, file in pairs), tuple(blob for blob, _ in pairs), warning)
 
 
 def _fetch(group: str, locked: tuple[Blob, ...], suite: str | None, ctx: Context) -> Fetched:

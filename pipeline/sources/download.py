@@ -32,6 +32,7 @@ class Want:
     """A file: its name for messages, where it may be, and its pin (None only while a lock is being made).
 
     `bar` is a progress bar shared by several files; without it the file gets its own.
+    `tree` is for messages: the pin of its content, which the caller verifies.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Want:
     sha256: str | None = None
     size: int | None = None
     bar: progress.Bar | None = None
+    tree: str | None = None
 
     @property
     def key(self) -> str:
@@ -47,7 +49,9 @@ class Want:
 
     @property
     def pin(self) -> str:
-        return f"pinned to sha256 {self.sha256}, {self.size} bytes" if self.sha256 else "not pinned yet"
+        if self.sha256:
+            return f"pinned to sha256 {self.sha256}, {self.size} bytes"
+        return f"pinned to git tree {self.tree}" if self.tree else "not pinned yet"
 
 
 @dataclass(frozen=True)

@@ -292,8 +292,10 @@ def _seen(source: GitSource, repo: Repository, place: Place) -> str:
 
 def _words(output: str) -> str:
     """git's error in one line."""
-    lines = [re.sub(r"^(fatal|error|remote): *", "", line.strip(" '\"\n")) for line in output.splitlines()]
-    return "; ".join(dict.fromkeys(line for line in lines if line and not line.startswith("stderr:"))) or "git failed"
+    # GitPython puts what git said between quotes, the first of them behind this word.
+    said = [line.strip().removeprefix("stderr:").strip(" '\"") for line in output.splitlines()]
+    lines = [re.sub(r"^(fatal|error|remote): *", "", line) for line in said]
+    return "; ".join(dict.fromkeys(line for line in lines if line)) or "git failed"
 
 
 def blob_of(source: GitSource) -> Blob:

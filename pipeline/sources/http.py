@@ -32,6 +32,7 @@ from pipeline.sources.cache import disk_error, free_bytes
 CONNECT_SECONDS = 15.0
 READ_SECONDS = 60.0
 RETRIES = 4  # tries in a row that bring no new byte, before a URL is given up
+UNREACHED_RETRIES = 1  # the same where there was not even a connection: another source may be near
 MOST_TRIES = 100  # of any kind: a server that breaks off after each byte must end as well
 FIRST_DELAY = 0.5  # seconds before the second try; doubled each time
 LONGEST_DELAY = 20.0
@@ -49,11 +50,15 @@ class Refused(Exception):
 
 
 class Broken(Exception):
-    """This try failed; another may not. `after`: seconds the server asked us to wait."""
+    """This try failed; another may not. `after`: seconds the server asked us to wait.
 
-    def __init__(self, reason: str, after: float = 0.0) -> None:
+    `unreached`: nobody answered at all (no such host, nobody listens, no way there).
+    """
+
+    def __init__(self, reason: str, after: float = 0.0, *, unreached: bool = False) -> None:
         super().__init__(reason)
         self.after = after
+        self.unreached = unreached
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def transfer(job: Transfer) -> bool:
             started_over = _once(job)
         except Broken as broken:
             idle = 0 if job.have() > before else idle + 1
-            if idle > RETRIES:
+            if idle > (UNREACHED_RETRIES if broken.unreached else RETRIES):
                 raise Refused(f"{broken} ({idle} tries)") from broken
             delay = min(LONGEST_DELAY, max(broken.after, FIRST_DELAY * 2.0**idle))
             progress.note(f"{job.title}: {broken}; trying again in {delay:.0f} s")
@@ -167,7 +172,14 @@ def _once(job: Transfer) -> bool:
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error) or isinstance(error, requests.exceptions.InvalidURL):
             raise Refused(plain(error)) from error
-        raise Broken(plain(error)) from error
+        raise Broken(plain(error), unreached=_unreached(error)) from error
+
+
+def _unreached(error: Exception) -> bool:
+    # requests hides urllib3's word for it in the reason of its MaxRetryError.
+    inner = error.args[0] if error.args else None
+    reason = getattr(inner, "reason", inner)
+    return isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
 
 
 def _check_size(job: Transfer, total: int | None) -> None:

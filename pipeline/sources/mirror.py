@@ -78,7 +78,7 @@ class Place:
 
     def __str__(self) -> str:
         # A mirror's password is nobody's business who reads a log.
-        text = re.sub(r"//[^/@\s]*@", "//", self.url) if self.url else str(self.paths[0])
+        text = re.sub(r"//[^/@\s]*@", "//", self.url) if self.url else str(self.folder or self.file or self.paths[0])
         return f"{text} (from {self.where})" if self.where else text
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import base64
 import re
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import process
@@ -13,6 +15,71 @@ from pipeline.errors import InfrastructureError
 
 # What apt trusts for an archive without Signed-By (apt-key(8), apt-secure(8)).
 TRUSTED = (Path("/etc/apt/trusted.gpg"), Path("/etc/apt/trusted.gpg.d"))
+
+# What else gpgv may say of a signature; the words come after the key's id or name. GnuPG's doc/DETAILS.
+REFUSED = {
+    "BADSIG": "is of another file, or damaged",
+    "EXPSIG": "has expired",
+    "EXPKEYSIG": "is by a key that has expired",
+    "REVKEYSIG": "is by a key that was revoked",
+    "NO_PUBKEY": "is by a key that is not in the keyring",
+}
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Whose good signature it was: the fingerprints of the key that signed and of the primary key it belongs to."""
+
+    key: str
+    primary: str
+
+    def matches(self, fingerprint: str) -> bool:
+        return fingerprint.upper() in (self.key, self.primary)
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """What gpgv says of a file's signatures: the good ones, and in words what is wrong with the others."""
+
+    good: tuple[Signer, ...]
+    refused: tuple[str, ...]
+    output: str
+
+    @property
+    def words(self) -> str:
+        """For an error message: who has signed well, and what was refused."""
+        seen = [f"a good signature by {signer.primary}" for signer in self.good] + list(self.refused)
+        return "; ".join(seen) or f"no signature at all\n{self.output.strip()}"
+
+
+def read_status(output: str) -> Signatures:
+    """gpgv's --status-fd lines. VALIDSIG alone is no good word: it comes for an expired or revoked key as well."""
+    good, refused, well = [], [], False
+    for line in output.splitlines():
+        words = line.split()
+        if words[:1] != ["[GNUPG:]"] or len(words) < 2:
+            continue
+        if words[1] == "VALIDSIG" and well:
+            # "VALIDSIG <key> <date> ... <primary key>"
+            good.append(Signer(words[2], words[-1]))
+        elif words[1] in REFUSED:
+            refused.append(f"the signature {REFUSED[words[1]]} ({' '.join(words[2:])})")
+        if words[1] == "GOODSIG":
+            well = True
+        elif words[1] in ("NEWSIG", "VALIDSIG", "ERRSIG", *REFUSED):
+            well = False
+    return Signatures(tuple(good), tuple(refused), output)
+
+
+def check_detached(signature: Path, signed: Path, rings: Sequence[Path], scratch: Path) -> Signatures:
+    """What gpgv says of a detached signature when it knows the keys of `rings` and no others.
+
+    `rings` are files of keys, binary or armoured; `scratch` an existing folder of the caller's.
+    """
+    words = [word for ring in rings for word in ("--keyring", str(_binary(ring, scratch).absolute()))]
+    result = process.run(
+        ["gpgv", "--homedir", scratch, "--status-fd", "1", *words, signature, signed], check=False, timeout=600)
+    return read_status(result.stdout)
 
 
 def release_signers(release: Path, signed_by: str | None) -> tuple[str, ...]:
@@ -29,8 +96,7 @@ def release_signers(release: Path, signed_by: str | None) -> tuple[str, ...]:
             check=False,
             timeout=60,
         )
-    # "VALIDSIG <key> <date> ... <primary key>": GnuPG's doc/DETAILS.
-    signers = {line.split()[-1] for line in result.stdout.splitlines() if line.startswith("[GNUPG:] VALIDSIG ")}
+    signers = {signer.primary for signer in read_status(result.stdout).good}
     if not signers:
         raise InfrastructureError(
             f"no good signature on {release.name}:\n{result.stdout.strip()}",
@@ -51,11 +117,13 @@ def _keyrings(signed_by: str | None, scratch: Path) -> list[Path]:
             files += sorted(p for p in trusted.iterdir() if p.suffix in (".gpg", ".asc"))
         elif trusted.is_file() and trusted.stat().st_size:
             files.append(trusted)
-    rings = []
-    for file in files:
-        data = file.read_bytes()
-        rings.append(dearmour(data.decode("ascii", "replace"), scratch) if data.startswith(b"-----BEGIN") else file)
-    return rings
+    return [_binary(file, scratch) for file in files]
+
+
+def _binary(ring: Path, scratch: Path) -> Path:
+    """A file of keys as gpgv wants it."""
+    data = ring.read_bytes()
+    return dearmour(data.decode("ascii", "replace"), scratch) if data.startswith(b"-----BEGIN") else ring
 
 
 def dearmour(text: str, scratch: Path) -> Path:

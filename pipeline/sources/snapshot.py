@@ -6,8 +6,9 @@ it ([debian] snapshot = "https://..."), or when this machine's apt knows one
 (Acquire::Snapshots::URI, apt 2.9 and later). It is asked through the
 machine-readable interface that Debian's snapshot service documents:
 
-    /mr/binary/<package>/<version>/binfiles?fileinfo=1   which files, by SHA-1
-    /file/<SHA-1>                                        the file
+    /mr/binary/<package>/<version>/binfiles?fileinfo=1    which files, by SHA-1
+    /mr/package/<source>/<version>/srcfiles?fileinfo=1    the same of a source package
+    /file/<SHA-1>                                         the file
 
 The lock's SHA-256 decides what is accepted, as everywhere.
 """
@@ -21,7 +22,7 @@ from urllib.parse import quote
 
 from pipeline import process
 from pipeline.lock import Blob
-from pipeline.sources import http
+from pipeline.sources import debsource, http
 from pipeline.sources.context import Context
 from pipeline.sources.download import Want, download
 
@@ -37,10 +38,20 @@ def from_snapshot(blob: Blob, ctx: Context) -> Path:
         raise http.Refused('no snapshot archive is configured ([debian] snapshot = "..." in the mirror file)')
     if ctx.offline:
         raise http.Refused("not asked: --offline")
-    package, version = (quote(str(word), safe="") for word in (blob.package, blob.version))
+    of_source = blob.arch == debsource.ARCH
+    name = debsource.package(blob) if of_source else blob.package
+    package, version = (quote(str(word), safe="") for word in (name, blob.version))
     page = f"{base}/mr/binary/{package}/{version}/binfiles?fileinfo=1"
+    if of_source:
+        page = f"{base}/mr/package/{package}/{version}/srcfiles?fileinfo=1"
     try:
-        files = [(one["architecture"], one["hash"]) for one in json.loads(http.small(page))["result"]]
+        answer = json.loads(http.small(page))
+        if of_source:
+            file = Path(str(blob.filename)).name
+            files = [(debsource.ARCH, one["hash"]) for one in answer["result"]
+                     if any(info["name"] == file for info in answer["fileinfo"][one["hash"]])]
+        else:
+            files = [(one["architecture"], one["hash"]) for one in answer["result"]]
     except http.Refused as error:
         raise http.Refused(f"{page}: {error}") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -11,8 +11,8 @@
  *	page 2			struct co_comm: what a switch is about
  *	page 3 .. 3+N-1		struct co_vdev[]: the virtio devices' registers
  *
- * Only page 0 lies apart in physical memory (it is the driver's own text);
- * pages 1.. are physically contiguous from co_created.area_phys on.
+ * Page 0 lies apart in physical memory (it is the driver's own text, or a copy of
+ * it below 4 GiB); pages 1.. are physically contiguous from co_create.area_phys on.
  *
  * Whatever the guest writes here is hostile to its reader: the driver and the
  * daemon copy a field once, check the copy and use the copy.
@@ -21,11 +21,20 @@
  * (gcc for Linux, MinGW for Windows) and by the daemon's, in 32 and 64 bits;
  * so it has fixed-width fields, explicit padding and no pointer. The includer
  * defines u8, u16, u32 and u64 first (colinux_types.h does it for user mode).
+ * The oldest compiler is gcc 3.4 (-std=gnu89, for Linux 2.4), and on i386 a u64
+ * is aligned to 4 bytes only: so every u64 lies at a multiple of 8 by itself,
+ * and every structure's size is checked.
+ *
+ * An x86_64 guest's physical addresses are real ones. An i386 guest's are
+ * *pseudo-physical*: it sees memory from 0 on without holes, and chunk i of it,
+ * CO_CHUNK_SIZE long, lies at the real address p2m[i] (struct co_boot32). Only its
+ * page tables and CR3 hold real addresses; "guest-physical" below means real
+ * for x86_64, pseudo-physical for i386.
  */
 #ifndef COLINUX_ABI_H
 #define COLINUX_ABI_H
 
-#define CO_ABI_VERSION		1u
+#define CO_ABI_VERSION		2u
 
 /* boot_params.hdr.hardware_subarch of a cooperative guest; "CO" */
 #define CO_SUBARCH		0x434fu
@@ -90,6 +99,18 @@
 
 /* co_note.flags */
 #define CO_NOTE_LA57		(1u << 0)	/* the guest can run with 5-level paging */
+#define CO_NOTE_I386		(1u << 1)	/* 32-bit paging, two levels; pseudo-physical */
+#define CO_NOTE_PAE		(1u << 2)	/* with I386: PAE paging, three levels */
+#define CO_NOTE_BELOW_4G	(1u << 3)	/* all of its memory has to lie below 4 GiB */
+
+/* co_note.code_selector */
+#define CO_SELECTOR_24		0x10u		/* Linux 2.4's __KERNEL_CS on i386 */
+#define CO_SELECTOR_26		0x60u		/* and 2.6's */
+
+/* A chunk of guest memory: physically contiguous, naturally aligned. */
+#define CO_CHUNK_SHIFT		22
+#define CO_P2M_MAX		256u	/* chunks of an i386 guest: 1 GiB */
+#define CO_BOOT32_MAGIC		0x32334f43u	/* "CO32" */
 
 /* The ELF note of a cooperative kernel: owner "colinux", this type. */
 #define CO_NOTE_OWNER		"colinux"
@@ -103,18 +124,57 @@
 #define CO_CHECK(cond, name) typedef char co_check_##name[(cond) ? 1 : -1] __attribute__((unused))
 
 /*
- * Descriptor of CO_NOTE_TYPE. The loader fills the image's own fixmap page
- * table before the first instruction runs, so that the earliest exception can
+ * Descriptor of CO_NOTE_TYPE. The loader fills the image's own page table of
+ * the area before the first instruction runs, so that the earliest exception can
  * leave to the host.
+ *
+ * An i386 kernel starts with paging on, at its own virtual addresses: a segment
+ * goes to guest-physical p_vaddr - page_offset, and the loader fills the page
+ * directory, too: with large pages of the guest's memory from page_offset on (at
+ * most 896 MiB of it), and an entry for the page table of area_pte. With PAE, a page
+ * directory for each GiB from page_offset's on. The last four fields are 0 in an
+ * x86_64 kernel's note: e_entry, p_paddr and the boot protocol say it all.
  */
 struct co_note {
 	u32 abi_version;
 	u32 flags;
 	u64 area_va;	/* where the guest maps the shared area, CO_AREA_PAGES long */
 	u64 area_pte;	/* link-time physical address of the page-table entry of
-			 * page 0; the entries of pages 1.. follow, ascending */
+			 * page 0; the entries of pages 1.. follow, ascending. i386:
+			 * in a page-aligned page of the image that is all this table's */
+	u64 entry;	/* i386: virtual address of the first instruction */
+	u64 root;	/* i386: guest-physical address of the page directory; with PAE,
+			 * of the page with the table of page-directory pointers,
+			 * after which the page directories follow */
+	u32 code_selector; /* i386: the kernel's CS, 0x10 or 0x60; CS + 8 is its data segment */
+	u32 page_offset; /* i386: virtual address of guest-physical 0, e.g. 0xc0000000 */
 };
-CO_CHECK(sizeof(struct co_note) == 24, note_size);
+CO_CHECK(sizeof(struct co_note) == 48, note_size);
+
+/*
+ * What an i386 guest is told at its entry besides boot_params: where its memory
+ * really is. One page, the one after boot_params' in guest-physical memory.
+ *
+ * The state at the entry: EIP = co_note.entry, paging on, CR0 = PE MP ET NE WP PG,
+ * CR4 = PSE (PAE as the note, MCE as the host), CS = code_selector, SS = DS = ES = code_selector
+ * + 8, FS = GS = 0, all flat, from the passage's GDT; an IDT whose NMI and #MC gates
+ * only count; interrupts off; EBX = virtual address of this, ESI = that of
+ * boot_params; ESP = the end of a stack of 256 bytes in the state page; no TSS.
+ *
+ * To leave: `void passage(void)` at area_va, interrupts off, on CS = code_selector,
+ * DS and SS flat. It keeps what a C function keeps, and the flags.
+ */
+struct co_boot32 {
+	u32 magic;		/* CO_BOOT32_MAGIC */
+	u32 version;		/* CO_ABI_VERSION */
+	u32 nchunks;		/* the guest's memory is [0, nchunks << CO_CHUNK_SHIFT) */
+	u32 reserved;
+	u32 code_phys;		/* real: page 0 of the shared area */
+	u32 area_phys;		/* real: page 1 of it; the rest follows */
+	u32 unused[2];
+	u32 p2m[CO_P2M_MAX];	/* real frame number (address >> 12) of each chunk */
+};
+CO_CHECK(sizeof(struct co_boot32) == 32 + 4 * CO_P2M_MAX, boot32_size);
 
 struct co_comm {
 	u32 abi_version;	/* set by the driver, checked by the guest */
@@ -139,7 +199,7 @@ CO_CHECK(sizeof(struct co_comm) == 80 + CO_TEXT_SIZE, comm_size);
 struct co_vq {
 	u32 size_max;		/* 0: the queue does not exist */
 	u32 size;		/* chosen by the guest; 0: not set up */
-	u64 desc, avail, used;	/* guest (= real) physical addresses */
+	u64 desc, avail, used;	/* guest-physical addresses */
 };
 CO_CHECK(sizeof(struct co_vq) == 32, vq_size);
 

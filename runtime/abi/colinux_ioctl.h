@@ -22,17 +22,21 @@
 
 #include "colinux_abi.h"
 
-/* A chunk of guest memory: physically contiguous, naturally aligned. */
-#define CO_CHUNK_SIZE		(4ull << 20)
+#define CO_CHUNK_SIZE		(1ull << CO_CHUNK_SHIFT)
 #define CO_MEM_MIN		(16ull << 20)
 #define CO_MEM_MAX		(64ull << 30)
+#define CO_MEM_MAX_I386		(CO_P2M_MAX * CO_CHUNK_SIZE)
 /* The zero page holds 128 e820 entries; the loader needs a few for itself. */
 #define CO_MAX_RANGES		120u
 
-/* mmap offsets. Guest memory is mapped at its real physical address, which
- * never lies below 1 MiB; so the offsets there name the shared area. */
+/* mmap offsets. An x86_64 guest's memory is mapped at its real physical address,
+ * which never lies below 1 MiB; so the offsets there name the shared area. An
+ * i386 guest's memory is mapped at its guest-physical address, behind an offset
+ * that stands for 0; its chunks then lie side by side. (All of that below 2 GiB:
+ * 32-bit Linux hosts accept no offset beyond 4 GiB, some programs none beyond 2.) */
 #define CO_MMAP_COMM		0x0ull		/* 1 page, read-only */
 #define CO_MMAP_DEVICES		0x1000ull	/* CO_DEVICE_PAGES pages */
+#define CO_MMAP_I386		0x40000000ull	/* i386 only: [0, mem_bytes) */
 
 struct co_version {
 	u32 size;
@@ -50,23 +54,32 @@ struct co_create {
 	u32 note_flags;		/* of the kernel: co_note.flags */
 	u64 mem_bytes;		/* rounded up to whole chunks */
 	u64 area_va;		/* of the kernel: co_note.area_va */
-	u64 image_bytes;	/* one contiguous run of this much is needed, 2 MiB aligned; 0: none */
+	u64 image_bytes;	/* one contiguous run of this much is needed, 2 MiB aligned;
+				 * 0: none, as always for i386 */
 	/* out: */
 	u64 code_phys;		/* page 0 of the shared area */
 	u64 area_phys;		/* page 1 of it; the rest follows */
 	u32 nranges;
 	u32 reserved;
-	struct co_range range[CO_MAX_RANGES];	/* ascending, disjoint */
+	/* Disjoint; x86_64: ascending; i386: in guest-physical order, below 4 GiB. */
+	struct co_range range[CO_MAX_RANGES];
 };
 CO_CHECK(sizeof(struct co_create) == 56 + 16 * CO_MAX_RANGES, ioc_create_size);
 
+/*
+ * x86_64: entry and boot_params are physical, in guest memory, the rest is 0.
+ * i386: they are virtual addresses of the guest's; so are boot32 and
+ * boot_params' whole pages. See struct co_boot32.
+ */
 struct co_start {
 	u32 size;
-	u32 reserved;
-	u64 entry;		/* physical, in guest memory: startup_64 */
-	u64 boot_params;	/* physical, in guest memory */
+	u32 code_selector;	/* i386: co_note.code_selector */
+	u64 entry;		/* x86_64: startup_64 */
+	u64 boot_params;
+	u64 boot32;		/* i386: of struct co_boot32, page-aligned */
+	u64 root;		/* i386: real address of the filled page directory: CR3 */
 };
-CO_CHECK(sizeof(struct co_start) == 24, ioc_start_size);
+CO_CHECK(sizeof(struct co_start) == 40, ioc_start_size);
 
 struct co_run {
 	u32 size;

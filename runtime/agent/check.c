@@ -15,25 +15,38 @@ static const struct {
 	const char *usage;
 } commands[] = {
 	{ "fpu", check_fpu, "[SECONDS [HOLDERS [FORKERS]]]  FPU/SSE/AVX registers under preemption" },
+	{ "state", check_state, "[SECONDS [DISK]]  segments, debug registers, entries, modes" },
 	{ "timers", check_timers, "[COUNT]  10 ms and 1 ms sleeps" },
 	{ "clock", check_clock, "[MILLISECONDS]  clocks against each other" },
 	{ "forks", check_forks, "[COUNT]  fork, exec and wait" },
 	{ "mem", check_mem, "[MIB]  fill memory and read it back" },
+	{ "doors", check_doors, "ways from root into ring 0" },
 	{ "spin", check_spin, "[SECONDS]  keep a CPU busy" },
 	{ "bench", check_bench, "cpu|fp|getpid|fork|pipe|sleep|diskseq FILE|diskrand FILE" },
 	{ "pool", check_pool, "[trim]  the host driver's memory pool" },
 	{ "true", check_true, "do nothing (what `forks` executes)" },
 };
 
-double check_now(void)
+long long check_now_ns(void)
 {
 	struct timespec ts;
-	struct timeval tv;
 
 	if (!clock_gettime(CLOCK_MONOTONIC, &ts))
-		return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+		return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+	return check_wall_ns();
+}
+
+long long check_wall_ns(void)
+{
+	struct timeval tv;
+
 	gettimeofday(&tv, NULL);
-	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
+	return tv.tv_sec * 1000000000ll + tv.tv_usec * 1000ll;
+}
+
+double check_now(void)
+{
+	return (double)check_now_ns() / 1e9;
 }
 
 long check_number(int argc, char **argv, int n, long otherwise)

@@ -6,8 +6,10 @@
  *
  *	check.c		the table of subcommands
  *	check_fpu.c	register contents across preemption
+ *	check_state.c	the rest of a process's CPU state (and check_state_*.c)
  *	check_time.c	sleeps, clocks
  *	check_load.c	forks, memory, a busy loop
+ *	check_doors.c	ways from root into ring 0
  *	check_bench.c	the benchmarks of ./doit bench
  *	check_driver.c	the host driver's pool
  *
@@ -23,16 +25,21 @@
 
 /* Seconds since some fixed moment: monotonic, or the wall clock on 2.4. */
 double check_now(void);
+/* The same in nanoseconds, and those of the wall clock since 1970. */
+long long check_now_ns(void);
+long long check_wall_ns(void);
 /* argv[n] as a number, or `otherwise` when it is not there; exits on nonsense. */
 long check_number(int argc, char **argv, int n, long otherwise);
 /* perror and CHECK_UNABLE in one. */
 int check_unable(const char *what);
 
 int check_fpu(int argc, char **argv);
+int check_state(int argc, char **argv);
 int check_timers(int argc, char **argv);
 int check_clock(int argc, char **argv);
 int check_forks(int argc, char **argv);
 int check_mem(int argc, char **argv);
+int check_doors(int argc, char **argv);
 int check_spin(int argc, char **argv);
 int check_bench(int argc, char **argv);
 int check_pool(int argc, char **argv);

@@ -12,6 +12,7 @@ enum {
 	EXT_RAMDISK_IMAGE = 0x0c0,
 	EXT_RAMDISK_SIZE = 0x0c4,
 	EXT_CMD_LINE_PTR = 0x0c8,
+	ALT_MEM_K = 0x1e0,
 	E820_ENTRIES = 0x1e8,
 	BOOT_FLAG = 0x1fe,
 	HEADER_MAGIC = 0x202,
@@ -73,8 +74,11 @@ void boot_params_fill(u8 page[BOOT_PARAMS_BYTES], const struct boot_info *info)
 	put(page, HARDWARE_SUBARCH, CO_SUBARCH, 4);
 	put(page, HARDWARE_SUBARCH_DATA, info->area_phys, 8);
 
+	put(page, ALT_MEM_K, info->alt_mem_kib, 4);
+
 	/* Linux ignores a map of fewer than two entries; page 0 makes two. */
-	add_range(page, 0, CO_PAGE_SIZE, E820_RESERVED);
+	if (info->nranges && info->ranges[0].start)
+		add_range(page, 0, CO_PAGE_SIZE, E820_RESERVED);
 	for (i = 0; i < info->nranges; i++)
 		add_range(page, info->ranges[i].start, info->ranges[i].bytes, E820_RAM);
 }

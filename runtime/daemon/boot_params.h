@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a 64-bit Linux kernel is told at its entry: the "zero page". */
+/* What a Linux kernel is told at its entry: the "zero page". */
 #ifndef COLINUX_BOOT_PARAMS_H
 #define COLINUX_BOOT_PARAMS_H
 
@@ -25,6 +25,7 @@ struct boot_info {
 	u64 setup_data_phys;		/* of a struct boot_seed; 0: none */
 	u64 initrd_phys, initrd_bytes;	/* 0 bytes: none */
 	u64 image_bytes;
+	u32 alt_mem_kib;		/* memory above 1 MiB, for kernels without e820; 0: unsaid */
 	const struct co_range *ranges;	/* the guest's memory */
 	u32 nranges;			/* at most CO_MAX_RANGES */
 };

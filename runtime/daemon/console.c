@@ -32,6 +32,7 @@ struct console {
 	struct device device;
 	struct os_stream *stream;
 	bool interactive;
+	u16 columns, rows;		/* where there is no terminal; 0: unknown */
 	struct os_thread thread;
 	bool has_thread;
 	struct os_mutex lock;
@@ -304,12 +305,22 @@ struct console *console_open(const char *name, struct os_stream *stream, bool in
 	return console;
 }
 
+void console_set_size(struct console *console, u16 columns, u16 rows)
+{
+	console->columns = columns;
+	console->rows = rows;
+}
+
 int console_attach(struct console *console, struct vm *vm, u32 index, struct error *error)
 {
-	struct virtio_console_config config = { .max_nr_ports = 1 };
+	struct virtio_console_config config = {
+		.columns = console->columns, .rows = console->rows, .max_nr_ports = 1,
+	};
 	u64 features = 0;
 
-	if (console->interactive && os_terminal_size(&config.columns, &config.rows))
+	if (console->interactive)
+		os_terminal_size(&config.columns, &config.rows);
+	if (config.columns)
 		features |= VIRTIO_CONSOLE_F_SIZE;
 	device_attach(&console->device, vm, index, features, &config, sizeof(config));
 	if (os_thread_start(&console->thread, console->device.name, console_thread, console, error))

@@ -15,6 +15,8 @@ struct console;
  */
 struct console *console_open(const char *name, struct os_stream *stream, bool interactive,
 			     struct error *error);
+/* Before console_attach(): the size that the guest is told where there is no terminal. */
+void console_set_size(struct console *console, u16 columns, u16 rows);
 /* Makes it device `index` of the vm and starts its thread. */
 int console_attach(struct console *console, struct vm *vm, u32 index, struct error *error);
 /* Gives waiting output up to wait_ms to get out, ends the thread, closes the stream. */

@@ -146,6 +146,21 @@ static void accept_features(struct device *device)
 	__atomic_fetch_and(&device->regs->status, ~VIRTIO_S_FEATURES_OK, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * 2.2.3, 3.1.2, legacy interface: drivers from before the standard, those of Linux
+ * 2.6.33 for one, never say FEATURES_OK; what they have chosen holds when they
+ * use the device. They know no bits from 32 on.
+ */
+static bool accept_legacy_features(struct device *device)
+{
+	u64 chosen = __atomic_load_n(&device->regs->driver_features, __ATOMIC_ACQUIRE);
+
+	if (chosen & ~(device->features & 0xffffffffull))
+		return false;
+	device->driver_features = chosen;
+	return true;
+}
+
 static void start(struct device *device)
 {
 	u32 number, set_up = 0;
@@ -169,8 +184,9 @@ static void start(struct device *device)
 		}
 		set_up++;
 	}
-	log_info("%s: ready, %u queues, features 0x%llx", device->name, set_up,
-		 (unsigned long long)device->driver_features);
+	log_info("%s: ready, %u queues, features 0x%llx%s", device->name, set_up,
+		 (unsigned long long)device->driver_features,
+		 device->features_ok ? "" : ", legacy driver");
 	device->running = true;
 	device->ops->start(device);
 	/* what was made available before DRIVER_OK rang no bell that counted */
@@ -201,17 +217,35 @@ void device_status_written(struct device *device)
 	if ((status & VIRTIO_S_FEATURES_OK) && !device->features_ok)
 		accept_features(device);
 	if ((status & VIRTIO_S_DRIVER_OK) && !device->running) {
-		if (device->features_ok)
+		if (device->features_ok || accept_legacy_features(device))
 			start(device);
 		else
 			device_break(device, "DRIVER_OK without FEATURES_OK");
 	}
 }
 
+/*
+ * 3.1.2: legacy drivers use their queues before DRIVER_OK (a disk's reads its
+ * partition table), and have set up all of them by then.
+ */
+static void start_legacy(struct device *device, u32 queue)
+{
+	u32 status = __atomic_load_n(&device->regs->status, __ATOMIC_ACQUIRE);
+
+	if ((status & VIRTIO_S_DRIVER) && !(status & (VIRTIO_S_FEATURES_OK | VIRTIO_S_FAILED)) &&
+	    queue < device->ops->nqueues && device->regs->vq[queue].size &&
+	    !device_is_broken(device) && accept_legacy_features(device))
+		start(device);
+}
+
 void device_kicked(struct device *device, u32 queue)
 {
 	device->doorbells++;
-	if (!device->running || queue >= device->ops->nqueues || !device->ring[queue].size ||
+	if (!device->running) {
+		start_legacy(device, queue);	/* and with it, all queues are looked at */
+		return;
+	}
+	if (queue >= device->ops->nqueues || !device->ring[queue].size ||
 	    device_is_broken(device))
 		return;
 	device->ops->kick(device, queue);

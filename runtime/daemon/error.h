@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One error, on its way up to main(): what was wrong, where, and what to do
+ * An error, on its way up to main(): what was wrong, where, and what to do
  * next. Functions that can fail take a struct error and return -1 (or NULL)
  * after error_set(); nobody below main() prints it or exits.
  */
@@ -19,7 +19,7 @@ enum {
 
 struct error {
 	int exit_code;
-	char text[1024];
+	char text[4096];	/* of a line; several, when several things are wrong */
 };
 
 #define CO_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -27,5 +27,8 @@ struct error {
 /* Both return -1, so that `return error_set(...)` reads well. */
 int error_set(struct error *error, const char *format, ...) CO_PRINTF(2, 3);
 int error_set_code(struct error *error, int exit_code, const char *format, ...) CO_PRINTF(3, 4);
+
+/* One more thing that is wrong, in a line of its own. Returns -1. */
+int error_add(struct error *error, const struct error *more);
 
 #endif

@@ -45,6 +45,36 @@ unmap:
 	return -1;
 }
 
+int guest_memory_map_i386(struct guest_memory *memory, struct os_driver *driver,
+			  const struct co_range *ranges, u32 nranges, struct error *error)
+{
+	struct guest_range *range = &memory->range[0];
+	u64 bytes = 0;
+	u32 i;
+
+	memset(memory, 0, sizeof(*memory));
+	memory->driver = driver;
+	if (!nranges || nranges > CO_MAX_RANGES)
+		return error_set(error, "the driver gave %u ranges of memory; expected 1 to %u",
+				 nranges, CO_MAX_RANGES);
+	for (i = 0; i < nranges; i++) {
+		if (!ranges[i].start || ranges[i].start % CO_CHUNK_SIZE || !ranges[i].bytes ||
+		    ranges[i].bytes % CO_CHUNK_SIZE || ranges[i].bytes > CO_MEM_MAX_I386 - bytes ||
+		    ranges[i].start > (1ull << 32) - ranges[i].bytes)
+			return error_set(error, "the driver gave a bad range of memory: 0x%llx, %llu bytes",
+					 (unsigned long long)ranges[i].start,
+					 (unsigned long long)ranges[i].bytes);
+		bytes += ranges[i].bytes;
+	}
+	range->base = os_driver_map(driver, CO_MMAP_I386, bytes, true);
+	if (!range->base)
+		return error_set(error, "mapping guest memory, %llu MiB: %s",
+				 (unsigned long long)bytes >> 20, os_last_error());
+	range->bytes = bytes;
+	memory->nranges = 1;
+	return 0;
+}
+
 void guest_memory_unmap(struct guest_memory *memory)
 {
 	while (memory->nranges) {

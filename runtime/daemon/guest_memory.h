@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Guest memory, as the daemon sees it. A guest's physical addresses are real
- * ones; the guest owns a few disjoint ranges of them, each mapped here in one
- * piece. Every address that comes from a guest passes guest_memory_at().
+ * Guest memory, as the daemon sees it. An x86_64 guest's physical addresses are
+ * real ones; the guest owns a few disjoint ranges of them, each mapped here in one
+ * piece. An i386 guest's are [0, its size), mapped in one piece, wherever it is.
+ * Every address that comes from a guest passes guest_memory_at().
  */
 #ifndef COLINUX_GUEST_MEMORY_H
 #define COLINUX_GUEST_MEMORY_H
@@ -10,7 +11,7 @@
 #include "os.h"
 
 struct guest_range {
-	u64 start, bytes;	/* physical */
+	u64 start, bytes;	/* guest-physical */
 	u8 *base;		/* where it is mapped */
 };
 
@@ -23,6 +24,9 @@ struct guest_memory {
 /* Checks the driver's ranges and maps them; -1: nothing stays mapped. */
 int guest_memory_map(struct guest_memory *memory, struct os_driver *driver,
 		     const struct co_range *ranges, u32 nranges, struct error *error);
+/* The same for an i386 guest: one range from 0 on, the sum of all of the driver's. */
+int guest_memory_map_i386(struct guest_memory *memory, struct os_driver *driver,
+			  const struct co_range *ranges, u32 nranges, struct error *error);
 void guest_memory_unmap(struct guest_memory *memory);
 
 /*

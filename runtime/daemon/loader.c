@@ -8,13 +8,8 @@
 
 #include <string.h>
 
-#include "boot_params.h"
+#include "loader_parts.h"
 #include "log.h"
-
-/* Page-table bits of the shared area's entries, which the image maps before
- * its own page tables are up: present, writable, accessed, dirty. */
-#define PTE_CODE	0x21ull
-#define PTE_DATA	0x63ull
 
 /* In the page of the command line, behind the longest one. */
 #define SEED_OFFSET	2048u
@@ -81,15 +76,15 @@ static u64 place(struct layout *layout, u64 bytes, u64 align, bool high)
 	return 0;
 }
 
-static u64 initrd_bytes(const struct load_request *request)
+u64 loader_initrd_bytes(const struct load_request *request)
 {
 	return request->initrd ? os_file_bytes(request->initrd) : 0;
 }
 
-static int load_initrd(struct vm *vm, const struct load_request *request, u64 at,
+int loader_load_initrd(struct vm *vm, const struct load_request *request, u64 at,
 		       struct error *error)
 {
-	u64 bytes = initrd_bytes(request);
+	u64 bytes = loader_initrd_bytes(request);
 	struct os_iov iov = { guest_memory_at(&vm->memory, at, bytes), bytes };
 
 	if (os_file_read(request->initrd, &iov, 1, 0) != OS_OK)
@@ -141,13 +136,13 @@ static void fill_cmdline_page(u8 *page, const char *cmdline, u64 page_phys, stru
 
 /* 1: the initrd fits nowhere, ask for a longer run. */
 static int try_load(struct vm *vm, const struct load_request *request, u64 run_bytes,
-		    struct loaded *loaded, struct error *error)
+		    struct co_start *start, struct error *error)
 {
 	const struct kernel_image *image = request->image;
 	struct layout layout = { .vm = vm };
 	struct boot_info info = {
 		.image_bytes = kernel_image_bytes(image),
-		.initrd_bytes = initrd_bytes(request),
+		.initrd_bytes = loader_initrd_bytes(request),
 	};
 	struct co_range ranges[CO_MAX_RANGES];
 	u64 base, params;
@@ -165,7 +160,7 @@ static int try_load(struct vm *vm, const struct load_request *request, u64 run_b
 		info.initrd_phys = place(&layout, info.initrd_bytes, CO_PAGE_SIZE, true);
 		if (!info.initrd_phys)
 			return 1;
-		if (load_initrd(vm, request, info.initrd_phys, error))
+		if (loader_load_initrd(vm, request, info.initrd_phys, error))
 			return -1;
 	}
 	if (kernel_image_load(image, &vm->memory, base, error) ||
@@ -185,37 +180,40 @@ static int try_load(struct vm *vm, const struct load_request *request, u64 run_b
 	fill_cmdline_page(page + CO_PAGE_SIZE, request->cmdline, params + CO_PAGE_SIZE, &info);
 	boot_params_fill(page, &info);
 
-	loaded->entry = image->entry - image->low + base;
-	loaded->boot_params = params;
+	*start = (struct co_start){
+		.entry = image->entry - image->low + base, .boot_params = params,
+	};
 	log_info("kernel at 0x%llx, entry 0x%llx, parameters at 0x%llx, initrd at 0x%llx",
-		 (unsigned long long)base, (unsigned long long)loaded->entry,
+		 (unsigned long long)base, (unsigned long long)start->entry,
 		 (unsigned long long)params, (unsigned long long)info.initrd_phys);
 	return 0;
 }
 
-int loader_load(struct vm *vm, const struct load_request *request, struct loaded *loaded,
+int loader_load(struct vm *vm, const struct load_request *request, struct co_start *start,
 		struct error *error)
 {
 	u64 image_bytes = kernel_image_bytes(request->image);
-	u64 all_bytes = round_up(image_bytes, CO_PAGE_SIZE) + 2 * CO_PAGE_SIZE + initrd_bytes(request);
+	u64 all_bytes = round_up(image_bytes, CO_PAGE_SIZE) + 2 * CO_PAGE_SIZE + loader_initrd_bytes(request);
 	int result;
 
-	if (initrd_bytes(request) >= CO_MEM_MAX || all_bytes > request->mem_bytes)
+	if (request->image->is_i386)
+		return loader_load_i386(vm, request, start, error);
+	if (loader_initrd_bytes(request) >= CO_MEM_MAX || all_bytes > request->mem_bytes)
 		return error_set(error, "the kernel (%llu MiB) and the initrd (%llu MiB) do not fit into mem=%llu",
 				 (unsigned long long)image_bytes >> 20,
-				 (unsigned long long)initrd_bytes(request) >> 20,
+				 (unsigned long long)loader_initrd_bytes(request) >> 20,
 				 (unsigned long long)request->mem_bytes >> 20);
-	result = try_load(vm, request, image_bytes, loaded, error);
+	result = try_load(vm, request, image_bytes, start, error);
 	if (result <= 0)
 		return result;
 	/* The memory is too scattered for the initrd: one run for all of it. */
 	vm_close(vm);
 	if (vm_open(vm, error))
 		return -1;
-	result = try_load(vm, request, all_bytes, loaded, error);
+	result = try_load(vm, request, all_bytes, start, error);
 	if (result > 0)
 		return error_set(error, "%s: no piece of the guest's memory holds its %llu MiB",
 				 request->initrd_path,
-				 (unsigned long long)initrd_bytes(request) >> 20);
+				 (unsigned long long)loader_initrd_bytes(request) >> 20);
 	return result;
 }

@@ -14,16 +14,13 @@ struct load_request {
 	u64 mem_bytes;
 };
 
-struct loaded {
-	u64 entry, boot_params;		/* physical: vm_start()'s arguments */
-};
-
 /*
  * Creates the machine's memory on an opened vm and fills it: kernel, its
  * page-table entries for the shared area, boot parameters, command line,
- * initrd. After -1 the vm may be closed, nothing else.
+ * initrd. *start becomes vm_start()'s argument. After -1 the vm may be closed,
+ * nothing else.
  */
-int loader_load(struct vm *vm, const struct load_request *request, struct loaded *loaded,
+int loader_load(struct vm *vm, const struct load_request *request, struct co_start *start,
 		struct error *error);
 
 #endif

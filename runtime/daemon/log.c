@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static int log_level;
 
@@ -83,5 +84,23 @@ int error_set_code(struct error *error, int exit_code, const char *format, ...)
 	va_start(args, format);
 	error_format(error, exit_code, format, args);
 	va_end(args);
+	return -1;
+}
+
+int error_add(struct error *error, const struct error *more)
+{
+	static const char others[] = "\n(and more of the kind)";
+	size_t used = strlen(error->text), bytes = strlen(more->text);
+
+	error->exit_code = more->exit_code;
+	if (!used) {
+		memcpy(error->text, more->text, bytes + 1);
+	} else if (used + 1 + bytes + sizeof(others) <= sizeof(error->text)) {
+		error->text[used++] = '\n';
+		memcpy(error->text + used, more->text, bytes + 1);
+	} else if (used + sizeof(others) <= sizeof(error->text) &&
+		   (used < sizeof(others) || strcmp(error->text + used - sizeof(others) + 1, others))) {
+		memcpy(error->text + used, others, sizeof(others));
+	}
 	return -1;
 }

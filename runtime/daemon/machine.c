@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guest_names.h"
 #include "loader.h"
 #include "log.h"
+#include "option_keys.h"
 
 /* How long the last words of a guest may take to get to the terminal. */
 #define DRAIN_MS	2000u
@@ -33,13 +35,16 @@ static int open_consoles(struct machine *machine, struct error *error)
 	machine->console = console_open("console", stream, machine->interactive, error);
 	if (!machine->console)
 		return -1;
+	if (options->columns)
+		console_set_size(machine->console, options->columns, options->rows);
 	for (i = 0; i < OPTIONS_SERIALS; i++) {
 		if (!options->serial[i].text)
 			continue;
 		snprintf(serial_names[i], sizeof(serial_names[i]), "ttys%u", i);
 		stream = os_stream_open(options->serial[i].text, error);
 		if (!stream)
-			return -1;
+			return option_blame_file(option_find(options, serial_names[i]),
+						 options->serial[i].text, error);
 		machine->serial[i] = console_open(serial_names[i], stream, false, error);
 		if (!machine->serial[i])
 			return -1;
@@ -53,38 +58,44 @@ static int open_disks(struct machine *machine, struct error *error)
 	u32 i;
 
 	for (i = 0; i < OPTIONS_DISKS; i++) {
-		if (!options->disk[i].text)
+		const struct option_disk *disk = &options->disk[i];
+
+		if (!disk->path)
 			continue;
 		snprintf(disk_names[i], sizeof(disk_names[i]), "cobd%u", i);
-		machine->disk[i] = block_open(disk_names[i], options->disk[i].text,
-					      options->disk_read_only[i], error);
+		machine->disk[i] = block_open(disk_names[i], disk->path, disk->read_only, error);
 		if (!machine->disk[i])
-			return -1;
+			return option_blame_file(disk->given, disk->path, error);
 	}
 	return 0;
 }
 
-static int load(struct machine *machine, struct loaded *loaded, struct error *error)
+static int load(struct machine *machine, struct co_start *start, struct error *error)
 {
 	const struct options *options = machine->options;
+	char cmdline[OPTIONS_CMDLINE_SIZE];
 	struct load_request request = {
 		.initrd_path = options->initrd.text,
-		.cmdline = options->cmdline,
+		.cmdline = cmdline,
 		.mem_bytes = (u64)options->mem_mib << 20,
 	};
 	struct kernel_image image;
 	int result = -1;
 
 	if (kernel_image_open(&image, options->kernel.text, error))
-		return -1;
+		return option_blame_file(option_find(options, "kernel"), options->kernel.text, error);
 	request.image = &image;
+	if (guest_cmdline(options, guest_kind(&image), cmdline, error))
+		goto close_image;
 	if (options->initrd.text) {
 		request.initrd = os_file_open(options->initrd.text, OS_READ, false, error);
-		if (!request.initrd)
+		if (!request.initrd) {
+			option_blame_file(option_find(options, "initrd"), options->initrd.text, error);
 			goto close_image;
+		}
 	}
 	if (!vm_open(&machine->vm, error))
-		result = loader_load(&machine->vm, &request, loaded, error);
+		result = loader_load(&machine->vm, &request, start, error);
 	if (request.initrd)
 		os_file_close(request.initrd);
 close_image:
@@ -117,16 +128,33 @@ static int attach_devices(struct machine *machine, struct error *error)
 	return 0;
 }
 
+static int start_programs(struct machine *machine, struct error *error)
+{
+	u32 i;
+
+	for (i = 0; i < OPTIONS_PROGRAMS; i++) {
+		const struct option_program *program = &machine->options->program[i];
+
+		if (!program->path)
+			continue;
+		machine->program[i] = os_process_start(program->path, program->arguments, error);
+		if (!machine->program[i])
+			return option_blame_file(program->given, program->path, error);
+		log_note("exec%u: %s was started", i, program->path);
+	}
+	return 0;
+}
+
 int machine_start(struct machine *machine, const struct options *options, struct error *error)
 {
-	struct loaded loaded;
+	struct co_start start;
 
 	memset(machine, 0, sizeof(*machine));
 	machine->options = options;
 	/* what can be wrong with files first, before memory is asked for */
-	if (open_disks(machine, error) || load(machine, &loaded, error) ||
+	if (open_disks(machine, error) || load(machine, &start, error) ||
 	    open_consoles(machine, error) || attach_devices(machine, error) ||
-	    vm_start(&machine->vm, loaded.entry, loaded.boot_params, error))
+	    vm_start(&machine->vm, &start, error) || start_programs(machine, error))
 		return -1;
 	log_note("driver %s, guest of %u MiB starts", machine->vm.driver_release, options->mem_mib);
 	if (machine->interactive)
@@ -183,6 +211,8 @@ void machine_close(struct machine *machine)
 	u32 i;
 
 	vcpu_end(machine);
+	for (i = 0; i < OPTIONS_PROGRAMS; i++)
+		os_process_end(machine->program[i]);
 	for (i = 0; i < OPTIONS_SERIALS; i++)
 		console_close(machine->serial[i], DRAIN_MS / 4);
 	for (i = 0; i < OPTIONS_DISKS; i++)

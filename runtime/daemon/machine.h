@@ -16,6 +16,7 @@ struct machine {
 	struct console *console;			/* device 0 */
 	struct console *serial[OPTIONS_SERIALS];
 	struct block *disk[OPTIONS_DISKS];
+	struct os_process *program[OPTIONS_PROGRAMS];
 	/* the vCPU thread */
 	struct os_thread vcpu;
 	bool has_vcpu, interactive;

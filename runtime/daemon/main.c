@@ -8,55 +8,12 @@
 #include "machine.h"
 #include "manual.h"
 #include "options.h"
+#include "print_text.h"
+#include "would_run.h"
 
 #ifndef CO_RELEASE
 #define CO_RELEASE "development"
 #endif
-
-static int check_file(const char *name, const char *path, enum os_access access, bool lock,
-		      struct error *error)
-{
-	struct os_file *file = os_file_open(path, access, lock, error);
-	u64 bytes;
-
-	if (!file)
-		return -1;
-	bytes = os_file_bytes(file);
-	os_file_close(file);
-	printf("%s: %s, %llu KiB\n", name, path, (unsigned long long)bytes >> 10);
-	return 0;
-}
-
-/* --check: everything that can be wrong without a driver. */
-static int check(const struct options *options, struct error *error)
-{
-	struct kernel_image image;
-	char name[16];
-	u32 i;
-
-	if (kernel_image_open(&image, options->kernel.text, error))
-		return -1;
-	printf("kernel: %s, ABI %u, %llu KiB in memory, entry 0x%llx, shared area at 0x%llx\n",
-	       image.path, image.note.abi_version,
-	       (unsigned long long)kernel_image_bytes(&image) >> 10,
-	       (unsigned long long)image.entry, (unsigned long long)image.note.area_va);
-	kernel_image_close(&image);
-	if (options->initrd.text &&
-	    check_file("initrd", options->initrd.text, OS_READ, false, error))
-		return -1;
-	for (i = 0; i < OPTIONS_DISKS; i++) {
-		snprintf(name, sizeof(name), "cobd%u", i);
-		if (options->disk[i].text &&
-		    check_file(name, options->disk[i].text,
-			       options->disk_read_only[i] ? OS_READ : OS_READ_WRITE, true, error))
-			return -1;
-	}
-	for (i = 0; i < OPTIONS_SERIALS; i++)
-		if (options->serial[i].text)
-			printf("ttys%u: %s\n", i, options->serial[i].text);
-	printf("memory: %u MiB\ncommand line: %s\n", options->mem_mib, options->cmdline);
-	return 0;
-}
 
 static int status_driver(struct error *error)
 {
@@ -94,33 +51,52 @@ static int run(const struct options *options, struct error *error)
 {
 	log_set_level(options->verbosity);
 	if (options->help)
-		return fputs(manual_text, stdout) < 0;
+		return manual_print(stdout) ? error_set(error, "writing to stdout failed") : 0;
 	if (options->version) {
 		printf("colinux-daemon %s, ABI %u\n", CO_RELEASE, CO_ABI_VERSION);
 		return 0;
 	}
 	if (options->status_driver)
 		return status_driver(error);
+	if (options->print_toml)
+		return print_toml(stdout, options, error);
+	if (options->print_json)
+		return print_json(stdout, options, error);
 	if (options->check)
-		return check(options, error);
+		return would_run(options, error);
 	return boot(options, error);
+}
+
+/* A message of its own for each thing that is wrong with the configuration. */
+static void print_faults(const struct error *error)
+{
+	const char *line = error->text, *end;
+
+	for (; *line; line = *end ? end + 1 : end) {
+		end = line + strcspn(line, "\n");
+		log_warn("%.*s", (int)(end - line), line);
+	}
 }
 
 int main(int argc, char **argv)
 {
 	static struct options options;
 	struct error error = { .exit_code = EXIT_OTHER };
-	int result;
+	bool understood, booted;
+	int result = -1;
 
-	result = options_parse(&options, argc, argv, &error);
-	if (!result)
+	understood = !options_parse(&options, argc, argv, &error);
+	booted = understood && !options.check;
+	if (understood)
 		result = run(&options, &error);
 	options_free(&options);
-	if (!result && fflush(stdout))
+	if (!result && (fflush(stdout) || ferror(stdout)))
 		result = error_set(&error, "writing to stdout failed");
 	if (!result)
 		return EXIT_OK;
-	if (error.text[0])
-		log_warn("%s", error.text);
+	if (booted && error.text[0])
+		log_warn("%s", error.text);	/* a guest's last words may have lines */
+	else
+		print_faults(&error);
 	return error.exit_code;
 }

@@ -1,32 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The daemon's manual page: what --help prints. */
+/* The daemon's manual page: what --help prints. The keys' part is in their table. */
 #include "manual.h"
 
-const char manual_text[] =
+#include <string.h>
+
+#include "option_keys.h"
+
+static const char before_keys[] =
 "usage: colinux-daemon [SWITCH...] [@FILE] kernel=VMLINUX [KEY=VALUE...] [WORD...]\n"
 "\n"
 "Boots a cooperative Linux guest on this computer's colinux driver and serves its\n"
 "disks and consoles until it ends.\n"
 "\n"
-"Keys:\n"
-"  kernel=PATH            the guest kernel: an uncompressed vmlinux of ours\n"
-"  initrd=PATH            its initial ramdisk\n"
-"  mem=MIB                its memory (default 128)\n"
-"  cobdN=PATH[,ro]        a disk on a file or block device, N from 0 to 31; the guest\n"
-"                         sees /dev/vda, vdb, ... in the order of N, with serial cobdN.\n"
-"                         The file is locked: one writer or many readers\n"
-"  ttysN=PATH             a further console, N from 0 to 15; the guest sees hvc1, hvc2,\n"
-"                         ... in the order of N. PATH is a character device, a pty, a\n"
-"                         Unix socket to connect to (or unix:PATH, which may appear\n"
-"                         later), a FIFO or a file (these two: output only). While\n"
-"                         nobody is at the other end, output is lost\n"
-"  shutdown-timeout=SEC   how long a guest that was asked to shut down may take\n"
-"                         (default 30; 0: none is asked)\n"
-"  anything else          goes to the guest kernel's command line, as it is;\n"
+"Keys:\n";
+
+static const char after_keys[] =
+"  anything else          goes to the guest kernel's command line, as it is, but that\n"
+"                         root=/dev/cobdN and its other names become the kernel's own;\n"
 "                         console=hvc0 is added if no console= is given\n"
 "\n"
 "A key may be given once. @FILE holds such words, separated by blanks or lines;\n"
-"\"double quotes\" keep blanks, # starts a comment.\n"
+"\"double quotes\" keep blanks, # starts a comment. What is spelt nearly as a key is\n"
+"refused; in quotes (\"kernal=1\") a word goes to the guest's kernel, whatever it is.\n"
 "\n"
 "Switches:\n"
 "  -d                no console: nothing is read from stdin, the guest's output on\n"
@@ -36,7 +31,10 @@ const char manual_text[] =
 "  -v LEVEL          messages: 0 warnings (default), 1 notes and statistics, 2 details,\n"
 "                    3 every request\n"
 "  --stats           print statistics at the end\n"
-"  --check           check the configuration and the kernel, boot nothing\n"
+"  --check           check the configuration and the files it names, print what would\n"
+"                    run, boot nothing\n"
+"  --print-json      print what was understood, and the place of every key\n"
+"  --print-toml      print a machine of that shape for this project's colinux.toml\n"
 "  --status-driver   tell the driver's version, boot nothing\n"
 "  --version, --help\n"
 "\n"
@@ -48,3 +46,36 @@ const char manual_text[] =
 "Exit status: 0 the guest powered off or halted; 3 driver and daemon do not fit\n"
 "together; 14 the driver is not installed; 16 the guest panicked; 17 the guest asked\n"
 "for a restart; 255 anything else. Messages go to stderr.\n";
+
+#define COLUMN	25	/* where the text beside a key begins */
+
+/* One key: its form, its lines beside it. */
+static int print_key(FILE *out, const struct option_key *row)
+{
+	const char *line = row->manual, *end;
+	int indent = COLUMN - 2;
+
+	if (fprintf(out, "  %-*s", indent, row->usage) < 0)
+		return -1;
+	for (;; line = end + 1) {
+		end = strchr(line, '\n');
+		if (fprintf(out, "%.*s\n", end ? (int)(end - line) : (int)strlen(line), line) < 0)
+			return -1;
+		if (!end)
+			return 0;
+		if (fprintf(out, "%*s", COLUMN, "") < 0)
+			return -1;
+	}
+}
+
+int manual_print(FILE *out)
+{
+	const struct option_key *row;
+
+	if (fputs(before_keys, out) < 0)
+		return -1;
+	for (row = option_keys; row->name; row++)
+		if (row->manual && print_key(out, row))
+			return -1;
+	return fputs(after_keys, out) < 0 ? -1 : 0;
+}

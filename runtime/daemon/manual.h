@@ -3,6 +3,9 @@
 #ifndef COLINUX_MANUAL_H
 #define COLINUX_MANUAL_H
 
-extern const char manual_text[];
+#include <stdio.h>
+
+/* -1: it could not be written. */
+int manual_print(FILE *out);
 
 #endif

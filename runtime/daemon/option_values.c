@@ -6,19 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int option_keep(struct option_value *value, const char *key, const char *text, const char *place,
-		struct error *error)
-{
-	if (value->text)
-		return error_set(error, "%s: %s is given twice; the first one is at %s",
-				 place, key, value->place);
-	value->text = strdup(text);
-	if (!value->text)
-		return error_set(error, "out of memory");
-	snprintf(value->place, sizeof(value->place), "%s", place);
-	return 0;
-}
-
 /* Not every system has strndup(). */
 char *option_copy_text(const char *text, size_t bytes)
 {
@@ -31,17 +18,16 @@ char *option_copy_text(const char *text, size_t bytes)
 	return copy;
 }
 
-int option_number(const struct option_value *value, const char *key, const char *unit, u64 low,
-		  u64 high, u32 *out, struct error *error)
+int option_number(const char *text, const char *unit, u64 low, u64 high, u32 *out,
+		  struct error *error)
 {
-	const char *digit = value->text;
+	const char *digit = text;
 	u64 number = 0;
 
 	for (; *digit >= '0' && *digit <= '9' && number <= high; digit++)
 		number = number * 10 + (*digit - '0');
-	if (digit == value->text || *digit || number < low || number > high)
-		return error_set(error, "%s: %s=%.40s: expected a whole number of %s, %llu to %llu",
-				 value->place, key, value->text, unit,
+	if (digit == text || *digit || number < low || number > high)
+		return error_set(error, "expected a whole number of %s, %llu to %llu", unit,
 				 (unsigned long long)low, (unsigned long long)high);
 	*out = number;
 	return 0;
@@ -82,22 +68,22 @@ char *option_unquote(const char *text, const char **suffix)
 	return strdup(text);
 }
 
-int option_keep_path(struct option_value *value, const char *key, const char *text,
-		     const char *place, struct error *error)
+int option_path(struct option_value *value, const struct option_given *given, struct error *error)
 {
 	const char *suffix;
-	char *path = option_unquote(text, &suffix);
-	int result;
+	char *path = option_unquote(given->text, &suffix);
 
 	if (!path)
 		return error_set(error, "out of memory");
-	if (text[0] == '"' && suffix)
-		result = error_set(error, "%s: %s=: unexpected %.40s after the closing quote",
-				   place, key, suffix);
+	if (given->text[0] == '"' && suffix)
+		error_set(error, "unexpected %.40s after the closing quote", suffix);
 	else if (!*path)
-		result = error_set(error, "%s: %s= needs a path", place, key);
-	else
-		result = option_keep(value, key, path, place, error);
+		error_set(error, "a path is needed");
+	else {
+		value->text = path;
+		snprintf(value->place, sizeof(value->place), "%s", given->place);
+		return 0;
+	}
 	free(path);
-	return result;
+	return -1;
 }

@@ -5,16 +5,12 @@
 
 #include "options.h"
 
-/* Remembers a value and its place; -1: the key was given before, and where. */
-int option_keep(struct option_value *value, const char *key, const char *text, const char *place,
-		struct error *error);
-
 /* The first bytes of a text, as a string of its own; NULL: out of memory. */
 char *option_copy_text(const char *text, size_t bytes);
 
 /* A whole number from low to high, without sign or blanks. */
-int option_number(const struct option_value *value, const char *key, const char *unit, u64 low,
-		  u64 high, u32 *out, struct error *error);
+int option_number(const char *text, const char *unit, u64 low, u64 high, u32 *out,
+		  struct error *error);
 
 /* "cobd12" with prefix "cobd" is 12; -1: not such a key, -2: no such number. */
 int option_key_index(const char *key, size_t key_len, const char *prefix, u32 limit);
@@ -27,7 +23,6 @@ int option_key_index(const char *key, size_t key_len, const char *prefix, u32 li
 char *option_unquote(const char *text, const char **suffix);
 
 /* A value that is one path and nothing else. */
-int option_keep_path(struct option_value *value, const char *key, const char *text,
-		     const char *place, struct error *error);
+int option_path(struct option_value *value, const struct option_given *given, struct error *error);
 
 #endif

@@ -11,6 +11,8 @@
 
 #define OPTIONS_DISKS		32u	/* cobd0 .. cobd31 */
 #define OPTIONS_SERIALS		16u	/* ttys0 .. ttys15 */
+#define OPTIONS_PROGRAMS	16u	/* exec0 .. exec15 */
+#define OPTIONS_ALIASES		64u	/* hda=, sdb3=, ... */
 #define OPTIONS_CMDLINE_SIZE	2048u	/* Linux's COMMAND_LINE_SIZE on x86, with the NUL */
 #define OPTIONS_PLACE_SIZE	96u
 
@@ -20,37 +22,77 @@ struct option_value {
 	char place[OPTIONS_PLACE_SIZE];
 };
 
+struct option_key;
+
+/* A key=value of ours, as it was written: cobd1="a b",ro in linux.conf:3. */
+struct option_given {
+	struct option_given *next;	/* the one that was read after it */
+	const struct option_key *row;
+	u32 index;			/* of a numbered key: 1; else 0 */
+	char *key, *text;		/* "cobd1", "\"a b\",ro" */
+	char place[OPTIONS_PLACE_SIZE];
+};
+
+struct option_disk {
+	char *path;		/* NULL: there is none */
+	bool read_only;
+	const struct option_given *given;
+};
+
+/* A further name of a disk: hda1=:cobd0, or of one that has only this name: hda1=PATH. */
+struct option_alias {
+	const struct option_given *given;
+	char *path;		/* options_complete() makes a disk of it */
+	bool read_only;
+	u32 disk;
+};
+
+struct option_program {
+	char *path, *arguments;	/* NULL: there is none; no arguments: "" */
+	const struct option_given *given;
+};
+
 struct options {
 	/* switches */
-	bool help, version, check, status_driver, stats;
+	bool help, version, check, print_toml, print_json, status_driver, stats;
 	bool no_console;		/* -d */
 	bool no_early_messages;		/* -k */
 	int verbosity;			/* -v LEVEL */
 	struct option_value pidfile;	/* -p PATH */
-	/* key=value */
-	struct option_value kernel, initrd, mem, shutdown_timeout;
+	const char *file;		/* the first @FILE, in argv; NULL: none */
+	/* key=value, in the order they were read; and what they mean: */
+	struct option_given *given, **last_given;
+	struct option_value kernel, initrd;
 	u32 mem_mib;
 	u32 shutdown_seconds;
-	struct option_value disk[OPTIONS_DISKS];
-	bool disk_read_only[OPTIONS_DISKS];
+	struct option_disk disk[OPTIONS_DISKS];
+	u32 naliases;
+	struct option_alias alias[OPTIONS_ALIASES];
 	struct option_value serial[OPTIONS_SERIALS];
-	/* everything else */
+	struct option_program program[OPTIONS_PROGRAMS];
+	u16 columns, rows;		/* cocon=; 0: not given */
+	/* everything else: words for the guest kernel, as they were given */
 	char cmdline[OPTIONS_CMDLINE_SIZE];
+	struct option_value root;	/* the last root= among them */
 	/* the parser's own */
 	bool passing_through;		/* "--" was seen: the rest is the guest's init's */
-	u32 nfiles;
 };
 
 /*
  * Parses the command line, the files it names, and checks that the result
- * makes sense together. -1: error names the place and the remedy. Release with
- * options_free() in either case.
+ * makes sense together. -1: error names every fault that was found, one a line,
+ * with its place and the remedy. Release with options_free() in either case.
  */
 int options_parse(struct options *options, int argc, char **argv, struct error *error);
 void options_free(struct options *options);
 
+/* The defaults; options_parse() begins with it. */
+void options_init(struct options *options);
+
 /* For the parser's tests and the fuzzer: one configuration file's text. */
 int options_parse_text(struct options *options, const char *name, const char *text, size_t bytes,
 		       struct error *error);
+/* And what has to be true of all words together. */
+int options_complete(struct options *options, struct error *error);
 
 #endif

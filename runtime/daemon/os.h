@@ -88,6 +88,8 @@ enum os_result os_file_discard(struct os_file *file, u64 offset, u64 bytes);
 enum os_result os_file_zero(struct os_file *file, u64 offset, u64 bytes);
 /* Why the calling thread's last call failed, in words. */
 const char *os_last_error(void);
+/* What a path of another operating system's is, and what to write here; NULL: it is none. */
+const char *os_path_hint(const char *path);
 
 /* --- the driver's door --- */
 
@@ -171,6 +173,20 @@ int os_requests_begin(struct error *error);
 enum os_request os_requests_wait(u32 ms);
 /* Any thread: makes os_requests_wait() return this request. */
 void os_requests_post(enum os_request request);
+
+/* --- programs --- */
+
+struct os_process;
+
+/*
+ * Starts a program, found as a shell would find it, with arguments that are
+ * separated by blanks. It reads nothing from our stdin and writes to our stderr.
+ * NULL: see error.
+ */
+struct os_process *os_process_start(const char *program, const char *arguments,
+				    struct error *error);
+/* Asks it and its children to end, within two seconds; then ends them. */
+void os_process_end(struct os_process *process);
 
 /* --- odds and ends --- */
 

@@ -95,6 +95,10 @@ static void vcpu_thread(void *arg)
 			error_set(&machine->end, "the driver has ended the guest; the host kernel's log says why");
 			ended = true;
 			break;
+		case OS_CALL_CANNOT:
+			error_set(&machine->end, "this host cannot run the guest any more; the host kernel's log says why");
+			ended = true;
+			break;
 		default:
 			error_set(&machine->end, "running the guest: %s", os_last_error());
 			ended = true;

@@ -71,13 +71,18 @@ int vm_create(struct vm *vm, u64 mem_bytes, u64 image_bytes, const struct co_not
 	created->area_va = note->area_va;
 	created->image_bytes = image_bytes;
 	result = os_driver_call(vm->driver, CO_NR_CREATE, created);
+	if (result == OS_CALL_NO_MEMORY && note->flags & (CO_NOTE_I386 | CO_NOTE_BELOW_4G))
+		return error_set(error, "the host has no %llu MiB below 4 GiB for the guest; close programs or give mem= a smaller value",
+				 (unsigned long long)mem_bytes >> 20);
 	if (result == OS_CALL_NO_MEMORY)
 		return error_set(error, "the host has no %llu MiB for the guest, or no %llu MiB of it in one piece; close programs or give mem= a smaller value",
 				 (unsigned long long)mem_bytes >> 20,
 				 (unsigned long long)(image_bytes + (1 << 20) - 1) >> 20);
 	if (result != OS_CALL_OK)
 		return error_set(error, "creating the virtual machine: %s", call_error(result));
-	if (guest_memory_map(&vm->memory, vm->driver, created->range, created->nranges, error))
+	if (note->flags & CO_NOTE_I386 ?
+	    guest_memory_map_i386(&vm->memory, vm->driver, created->range, created->nranges, error) :
+	    guest_memory_map(&vm->memory, vm->driver, created->range, created->nranges, error))
 		return -1;
 	vm->comm = os_driver_map(vm->driver, CO_MMAP_COMM, CO_PAGE_SIZE, false);
 	if (!vm->comm)
@@ -88,12 +93,12 @@ int vm_create(struct vm *vm, u64 mem_bytes, u64 image_bytes, const struct co_not
 	return 0;
 }
 
-int vm_start(struct vm *vm, u64 entry, u64 boot_params, struct error *error)
+int vm_start(struct vm *vm, struct co_start *start, struct error *error)
 {
-	struct co_start start = {
-		.size = sizeof(start), .entry = entry, .boot_params = boot_params,
-	};
-	enum os_call result = os_driver_call(vm->driver, CO_NR_START, &start);
+	enum os_call result;
+
+	start->size = sizeof(*start);
+	result = os_driver_call(vm->driver, CO_NR_START, start);
 
 	if (result != OS_CALL_OK)
 		return error_set(error, "starting the guest: %s", call_error(result));

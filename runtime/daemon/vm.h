@@ -32,7 +32,8 @@ void vm_close(struct vm *vm);
 int vm_create(struct vm *vm, u64 mem_bytes, u64 image_bytes, const struct co_note *note,
 	      struct error *error);
 
-int vm_start(struct vm *vm, u64 entry, u64 boot_params, struct error *error);
+/* START with the loader's answer; its size is set here. */
+int vm_start(struct vm *vm, struct co_start *start, struct error *error);
 
 /* Runs the guest until it wants something of the daemon. run->reason: CO_R_*. */
 enum os_call vm_run(struct vm *vm, struct co_run *run);

@@ -95,7 +95,7 @@ enum vring_pop vring_pop(struct vring *ring, struct chain *chain)
 	u16 idx = load16(&ring->avail[RING_IDX]);
 	u16 waiting = idx - ring->next_avail, index;
 	const u8 *table = ring->desc;
-	u32 entries = ring->size, steps = 0;
+	u32 entries = ring->size;
 	struct vring_desc desc;
 	const char *problem;
 
@@ -109,13 +109,11 @@ enum vring_pop vring_pop(struct vring *ring, struct chain *chain)
 	chain->head = index;
 	chain->nread = chain->nwrite = 0;
 	chain->read_bytes = chain->write_bytes = 0;
+	/* Ends: every step but one, into an indirect table, adds one of `size` buffers. */
 	for (;;) {
 		/* the one read of this descriptor */
 		memcpy(&desc, table + (size_t)index * sizeof(desc), sizeof(desc));
 		__asm__ volatile("" ::: "memory");
-		/* a loop of indirect tables never adds a buffer: count steps too */
-		if (steps++ > ring->size)
-			return broken(ring, "a chain is longer than its queue, or a loop", index);
 		if (desc.flags & VRING_DESC_INDIRECT) {
 			if (!ring->indirect)
 				return broken(ring, "an indirect descriptor was not negotiated", index);

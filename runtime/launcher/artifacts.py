@@ -4,32 +4,80 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline import rootfs
 from pipeline.declaration.model import Declaration, Disk, Host, Kernel, Machine
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.rootfs.initramfs import host_initramfs
-from runtime.launcher.host import DAEMON, DRIVER, INITRD, KERNEL
+from runtime.launcher.guest import Config
+from runtime.launcher.host import BESIDE, DAEMON, DRIVER, INITRD, KERNEL
 from runtime.launcher.qemu import Drive
 
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The built files of a machine, by role; the declared things that they belong to."""
+    """The built files of a machine, by role; the declared things that they belong to.
+
+    `guests` are what its slots run: itself, and the machine that it is `beside`.
+    """
 
     machine: Machine
-    kernel: Kernel
     host: Host
     files: Mapping[str, Path]
+    guests: Sequence[Payload]
+
+    @property
+    def kernel(self) -> Kernel:
+        return self.guests[0].kernel
 
     @property
     def host_kernel(self) -> Path:
         return self.files["host-kernel"]
+
+    def guest(self, slot: int) -> Payload:
+        """What runs in a slot. The one beside has the second, when there is one."""
+        return self.guests[min(slot, len(self.guests) - 1)]
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What a guest boots: the machine it is of, the prefix of its files' roles, its folder in the test host."""
+
+    machine: Machine
+    kernel: Kernel
+    prefix: str = ""
+    folder: str = str(PurePosixPath(KERNEL).parent)
+
+    def files(self, decl: Declaration, paths: Paths) -> dict[str, Path]:
+        """By role."""
+        machine = self.machine
+        files = {"kernel": paths.kernel(self.kernel.name) / "vmlinux"}
+        if machine.initramfs:
+            files["initramfs"] = rootfs.image(decl.rootfs[machine.initramfs], paths)
+        for disk in machine.disks:
+            if disk.rootfs:
+                files[f"disk:{disk.rootfs}"] = rootfs.image(decl.rootfs[disk.rootfs], paths)
+        return {self.prefix + role: path for role, path in files.items()}
+
+    def in_host(self, role: str) -> str:
+        """Where the test host has a file: the kernel, or the initramfs (or ramdisk)."""
+        name = {"kernel": KERNEL, "initramfs": INITRD}[role]
+        return f"{self.folder}/{PurePosixPath(name).name}"
+
+    def config(self, slot: int) -> Config:
+        """What the daemon is told of a guest in a slot."""
+        return Config(
+            memory_mib=self.machine.memory_mib,
+            cmdline=self.machine.cmdline,
+            initrd=self.in_host("initramfs") if self.machine.initramfs else None,
+            disks=[(serial(slot, number), disk.readonly) for number, disk in enumerate(self.machine.disks)],
+            kernel=self.in_host("kernel"),
+        )
 
 
 def find(name: str, decl: Declaration, paths: Paths) -> Artifacts:
@@ -37,21 +85,21 @@ def find(name: str, decl: Declaration, paths: Paths) -> Artifacts:
     if name not in decl.machines:
         raise UserError(f'no machine "{name}"', where=str(decl.path.name), hint="./doit list boot")
     machine = decl.machines[name]
-    kernel, host = decl.kernels[machine.kernel], decl.hosts[machine.host]
+    host = decl.hosts[machine.host]
+    guests = [Payload(machine, decl.kernels[machine.kernel])]
+    if machine.beside:
+        other = decl.machines[machine.beside]
+        guests.append(Payload(other, decl.kernels[other.kernel], "beside:", BESIDE))
     files = {
-        "kernel": paths.kernel(kernel.name) / "vmlinux",
         "driver": paths.driver(host.name) / "colinux.ko",
         "daemon": paths.daemon(host.osarch) / "colinux-daemon",
         "agent": paths.agent(host.arch) / "colinux-agent",
         "check": paths.agent(host.arch) / "colinux-check",
         "host-kernel": paths.host(host.name) / "vmlinuz",
     }
-    if machine.initramfs:
-        files["initramfs"] = rootfs.image(decl.rootfs[machine.initramfs], paths)
-    for disk in machine.disks:
-        if disk.rootfs:
-            files[f"disk:{disk.rootfs}"] = rootfs.image(decl.rootfs[disk.rootfs], paths)
-    return Artifacts(machine, kernel, host, files)
+    for guest in guests:
+        files |= guest.files(decl, paths)
+    return Artifacts(machine, host, files, guests)
 
 
 def require(artifacts: Artifacts, paths: Paths) -> None:
@@ -71,13 +119,14 @@ def require(artifacts: Artifacts, paths: Paths) -> None:
 def host_image(artifacts: Artifacts, paths: Paths, extra: Mapping[str, Path] | None = None) -> Path:
     """The test host's initramfs with the machine's guest in it; `extra`: path in the host -> file."""
     payload = {
-        KERNEL: artifacts.files["kernel"],
         DRIVER: artifacts.files["driver"],
         DAEMON: artifacts.files["daemon"],
         **(extra or {}),
     }
-    if "initramfs" in artifacts.files:
-        payload[INITRD] = artifacts.files["initramfs"]
+    for guest in artifacts.guests:
+        for role in ("kernel", "initramfs"):
+            if guest.prefix + role in artifacts.files:
+                payload[guest.in_host(role)] = artifacts.files[guest.prefix + role]
     return host_initramfs(artifacts.host, payload, paths)
 
 
@@ -88,7 +137,8 @@ def serial(slot: int, number: int) -> str:
 
 def _drive(slot: int, number: int, disk: Disk, artifacts: Artifacts, scratch: Path) -> Drive:
     if disk.rootfs:
-        return Drive(artifacts.files[f"disk:{disk.rootfs}"], serial(slot, number), disk.readonly)
+        role = f"{artifacts.guest(slot).prefix}disk:{disk.rootfs}"
+        return Drive(artifacts.files[role], serial(slot, number), disk.readonly)
     empty = scratch / f"{serial(slot, number)}.img"
     with empty.open("wb") as file:
         file.truncate(disk.size_mib << 20)
@@ -102,13 +152,5 @@ def drives(artifacts: Artifacts, slots: int) -> Iterator[list[Drive]]:
         yield [
             _drive(slot, number, disk, artifacts, Path(folder))
             for slot in range(slots)
-            for number, disk in enumerate(artifacts.machine.disks)
+            for number, disk in enumerate(artifacts.guest(slot).machine.disks)
         ]
-
-
-def disk_names(machine: Machine, slots: int) -> list[list[tuple[str, bool]]]:
-    """Per slot: serial number and read-only flag of each disk, in the guest's order."""
-    return [
-        [(serial(slot, number), disk.readonly) for number, disk in enumerate(machine.disks)]
-        for slot in range(slots)
-    ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from pipeline import process, progress
+from pipeline import process, progress, sources
 from pipeline.declaration.model import Declaration, Machine
 from pipeline.digest import sha256_file
 from pipeline.errors import BuildFailed, ColinuxError, InfrastructureError, UserError
@@ -154,7 +154,9 @@ def judge(
             boot_seconds=seen.boot_seconds, checks=seen.checks, host_alive_after=seen.host_alive,
             artifacts=artifacts.files,
             inputs={"lock": lock_digest, "declaration": sha256_file(decl.path)},
-            tools=_tools(seen), started=started, seconds=time.monotonic() - began, repeat=repeat_line(name),
+            tools=_tools(seen, paths.kernel(artifacts.machine.kernel)),
+            started=started, seconds=time.monotonic() - began, repeat=repeat_line(name),
+            warnings=sources.warnings(paths),
         ), folder, paths.root)  # fmt: skip
         _prepend(folder / "qemu.log", repeat_line(name))
     if name == decl.project.default:
@@ -181,10 +183,9 @@ def _attempt(
         with running_host(artifacts, paths, folder, number, accel, factor, extra) as host:
             seen.qemu, seen.host = host.version, host.release
             setting = Setting(
-                machine=machine, kernel=artifacts.kernel, factor=factor,
+                machine=machine, guests=[artifacts.guest(slot) for slot in range(number)], factor=factor,
                 slack=factor * (TCG_SLACK if accel == "tcg" else 1.0), folder=folder,
-                repeat=repeat_line(machine.name), slots=number,
-                disks=built.disk_names(machine, number),
+                repeat=repeat_line(machine.name),
             )  # fmt: skip
             lab = Lab(setting, host, report)
             try:
@@ -266,9 +267,11 @@ def _last_look(host: TestHost, folder: Path) -> bool:
     return True
 
 
-def _tools(seen: Seen) -> dict[str, str]:
-    """Versions: QEMU as it introduced itself, /proc/version of the guest, the C compiler here."""
+def _tools(seen: Seen, kernel: Path) -> dict[str, str]:
+    """Versions: QEMU as it introduced itself, /proc/version of the guest, what compiled it, the C compiler here."""
     tools = {"qemu": seen.qemu, "guest-kernel": seen.compiler}
+    if (kernel / "compiler").is_file():
+        tools["guest-compiler"] = (kernel / "compiler").read_text().strip()
     with contextlib.suppress(ColinuxError):
         tools["gcc"] = process.run(["gcc", "--version"]).stdout.splitlines()[0]
     return tools

@@ -9,18 +9,22 @@ Debian.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from runtime.launcher import disknames
+from runtime.launcher.series import TRAITS, Traits
 
 
 @dataclass(frozen=True)
 class Facts:
     """What is known of a guest from outside.
 
-    `scratch` is the guest's name of a disk that may be overwritten ("/dev/vdb")
-    or None; `now` is the launcher's clock (Unix time) when the script ended;
-    `avx` whether the test host's CPU and kernel have it; `slack` how much
-    slower than real hardware time-critical things may be.
+    `series` is one of series.TRAITS. `disk_names` are coLinux's names of its disks with their numbers.
+    `scratch` is the guest's name of a disk that may be overwritten ("/dev/vdb") or None;
+    `now` is the launcher's clock (Unix time) when the script ended; `avx` whether the test
+    host's CPU and kernel have it; `slack` how much slower than real hardware time-critical things may be.
     """
 
     series: str
@@ -31,6 +35,11 @@ class Facts:
     now: float = 0.0
     console: str = ""
     slack: float = 1.0
+    disk_names: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def traits(self) -> Traits:
+        return TRAITS[self.series]
 
 
 @dataclass(frozen=True)
@@ -173,11 +182,6 @@ DISK = GuestCheck("disk", lambda facts: DISK_SCRIPT % facts.scratch, judge_disk,
 # --- timers ----------------------------------------------------------------------------------------
 
 
-def hires(series: str) -> bool:
-    """Has this series high-resolution timers on these architectures? (2.6.21 on i386, 2.6.24 on x86_64)"""
-    return not series.startswith("2.4")
-
-
 def judge_timers(status: int, output: str, facts: Facts) -> Judged:
     said = values(output)
     median10, shortest10 = number(said, "sleep10_median_ms"), number(said, "sleep10_min_ms")
@@ -187,12 +191,11 @@ def judge_timers(status: int, output: str, facts: Facts) -> Judged:
     expect.that(status == 0, f"colinux-check ended with {status}")
     expect.that(number(said, "backward") == 0, "a clock went backwards")
     # A tick's worth of granularity is allowed to the clock it is measured with, not to the timer.
-    expect.that(
-        shortest10 >= 9.9 if hires(facts.series) else shortest10 >= 0, f"10 ms took only {shortest10} ms"
-    )
-    late = 10 + (5 if hires(facts.series) else 20) * facts.slack
+    hires = facts.traits.hires
+    expect.that(shortest10 >= 9.9 if hires else shortest10 >= 0, f"10 ms took only {shortest10} ms")
+    late = 10 + (5 if hires else 20) * facts.slack
     expect.that(median10 <= late, f"10 ms take {median10} ms, more than {late:.0f} ms")
-    if hires(facts.series):
+    if hires:
         # Without high resolution the shortest sleep is a whole tick of 4 ms or more.
         expect.that(shortest1 <= 1 + 1.5 * max(1.0, facts.slack / 2), f"1 ms takes at least {shortest1} ms")
     expect.that(abs(mono - wall) <= 0.02 * mono + 0.002, f"monotonic went {mono} s, wall clock {wall} s")
@@ -212,12 +215,45 @@ def judge_fpu(status: int, output: str, facts: Facts) -> Judged:
     expect = Expect()
     expect.that(status == 0 and said.get("faults") == "0", f"registers were lost: {output.strip()[:300]}")
     expect.that(number(said, "rounds") > 0 and number(said, "forks") > 0, "nothing was tried")
-    if facts.avx:
+    if facts.avx and facts.traits.fpu == "avx":
         expect.that(said.get("level") == "avx", f"the host has AVX, the guest only {said.get('level')}")
+    if facts.traits.fpu == "sse":
+        expect.that(said.get("level") == "sse", f"the guest saves {said.get('level')}, not sse")
     return expect.judged(f"{said.get('level')}, {said.get('rounds')} rounds beside {said.get('forks')} forks")
 
 
 FPU = GuestCheck("fpu", lambda facts: "colinux-check fpu 4 4 2", judge_fpu)
+
+# --- state -----------------------------------------------------------------------------------------
+
+STATE_SECONDS = 5
+# Every one of them came from the host. Some 90 a second are a guest's own ticks.
+STATE_INTERRUPTS = 20 * STATE_SECONDS
+STATE_OK = re.compile(r"ok rounds=([1-9]\d*) holders=2")
+
+
+def judge_state(status: int, output: str, facts: Facts) -> Judged:
+    said = values(output)
+    expected = facts.traits.state[facts.arch]
+    rounds = {kind: found[1] for kind, text in said.items() if (found := STATE_OK.fullmatch(text))}
+    expect = Expect()
+    faults = [line for line in output.splitlines() if line.startswith("fault: ")]
+    expect.that(status == 0 and said.get("faults") == "0", f"{'; '.join(faults)[:600]} (ended with {status})")
+    for kind in sorted(expected - rounds.keys()):
+        expect.that(False, f"{kind}: {said.get(kind, 'not tried')}")
+    for kind in sorted(rounds.keys() - expected):
+        expect.that(False, f"{kind} is there, which guests of Linux {facts.series} are not known to have")
+    expect.that(
+        number(said, "interrupts") >= STATE_INTERRUPTS and number(said, "disturbances") > 0,
+        f"only {said.get('interrupts')} interrupts, {said.get('disturbances')} disturbances",
+    )
+    kept = ", ".join(f"{kind} {rounds[kind]}" for kind in sorted(rounds))
+    return expect.judged(f"kept in {said.get('interrupts')} interrupts: {kept} rounds")
+
+
+STATE = GuestCheck(
+    "state", lambda facts: f"colinux-check state {STATE_SECONDS} {facts.scratch or ''}".strip(), judge_state
+)
 
 # --- forks -----------------------------------------------------------------------------------------
 
@@ -231,6 +267,59 @@ def judge_forks(status: int, output: str, facts: Facts) -> Judged:
 
 
 FORKS = GuestCheck("forks", lambda facts: "colinux-check forks 300", judge_forks)
+
+# --- closed doors ----------------------------------------------------------------------------------
+
+DOORS_TRIED = 9
+
+
+def judge_doors(status: int, output: str, facts: Facts) -> Judged:
+    said = values(output)
+    expect = Expect()
+    faults = [line.removeprefix("fault: ") for line in output.splitlines() if line.startswith("fault: ")]
+    expect.that(status == 0 and not faults, f"{', '.join(faults) or output.strip()[:200]} (ended with {status})")
+    expect.that(number(said, "tried") == DOORS_TRIED, f"{said.get('tried')} ways tried, not {DOORS_TRIED}")
+    return expect.judged(f"{DOORS_TRIED} ways from root into ring 0, all closed")
+
+
+DOORS = GuestCheck("doors", lambda facts: "colinux-check doors", judge_doors)
+
+# --- accounts ----------------------------------------------------------------------------------------
+
+# What a person would look at: does df see a file come and go, do interrupts count, does free agree with itself?
+ACCOUNTS_SCRIPT = """
+interrupts() { awk '{for (i = 2; i <= NF; i++) if ($i ~ /^[0-9]+$/) n += $i} END{print n + 0}' /proc/interrupts; }
+used() { df -k /tmp | awk 'END{print $(NF - 3)}'; }
+echo interrupts_before=$(interrupts)
+echo df_before=$(used)
+dd if=/dev/zero of=/tmp/colinux-df bs=64k count=64 2> /dev/null
+echo df_with=$(used)
+rm /tmp/colinux-df
+echo df_after=$(used)
+sleep 1
+echo interrupts_after=$(interrupts)
+awk '/^MemTotal:/{print "total=" $2}' /proc/meminfo
+free | awk '$1 == "Mem:"{print "free_total=" $2; print "free_used=" $3; print "free_free=" $4}'
+"""
+
+
+def judge_accounts(status: int, output: str, facts: Facts) -> Judged:
+    said = values(output)
+    more = number(said, "df_with") - number(said, "df_before")
+    left = number(said, "df_after") - number(said, "df_before")
+    counted = number(said, "interrupts_after") - number(said, "interrupts_before")
+    total, used, free = (number(said, f"free_{key}") for key in ("total", "used", "free"))
+    expect = Expect()
+    expect.that(status == 0, f"the script ended with {status}")
+    expect.that(4096 <= more <= 4160, f"df shows {more:.0f} KiB more after a file of 4096")
+    expect.that(abs(left) <= 64, f"df shows {left:.0f} KiB more when the file is gone")
+    expect.that(counted >= 1, "no interrupt was counted in a second")
+    expect.that(total == number(said, "total"), f"free knows of {total:.0f} KiB, Linux of {said.get('total')}")
+    expect.that(used > 0 and free > 0 and used + free <= total, f"free: {used:.0f} + {free:.0f} of {total:.0f} KiB")
+    return expect.judged(f"{counted:.0f} interrupts in a second, {used:.0f} of {total:.0f} KiB in use")
+
+
+ACCOUNTS = GuestCheck("accounts", lambda facts: ACCOUNTS_SCRIPT, judge_accounts)
 
 # --- Debian ------------------------------------------------------------------------------------------
 
@@ -280,8 +369,23 @@ def judge_login(status: int, output: str, facts: Facts) -> Judged:
 
 LOGIN = GuestCheck("login", lambda facts: LOGIN_SCRIPT, judge_login)
 
+# --- names -----------------------------------------------------------------------------------------
+
+
+def judge_names(status: int, output: str, facts: Facts) -> Judged:
+    names, said = facts.disk_names, values(output)
+    devices = {name: facts.traits.disk_name(number) for name, number in names.items()}
+    expect = Expect([*disknames.wrong(names, devices, said)])
+    expect.that(status == 0, f"the script ended with {status}")
+    expect.that(bool(names), "this machine has no disks")
+    return expect.judged(", ".join(f"{name} {device}" for name, device in devices.items()))
+
+
+NAMES = GuestCheck("names", lambda facts: disknames.script(facts.disk_names), judge_names)
+
 GUEST_CHECKS: Mapping[str, GuestCheck] = {
-    check.name: check for check in (UNAME, MEMORY, DISK, TIMERS, FPU, FORKS, SYSTEMD, APT, LOGIN)
+    check.name: check
+    for check in (UNAME, MEMORY, DISK, NAMES, TIMERS, FPU, STATE, FORKS, DOORS, ACCOUNTS, SYSTEMD, APT, LOGIN)
 }
 
 # What is asked of a guest that only has to be shown to work (the second one, the one after a crash).

@@ -13,7 +13,7 @@ qemu.log            QEMU's command line and its own words
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Evidence:
     started: str
     seconds: float
     repeat: str
+    warnings: Sequence[str] = ()  # what the inputs were fetched with: a package that replaces a dropped one
 
 
 def as_json(evidence: Evidence, root: Path) -> dict[str, Any]:
@@ -73,6 +74,7 @@ def as_json(evidence: Evidence, root: Path) -> dict[str, Any]:
         ],
         "inputs": dict(evidence.inputs),
         "tools": dict(evidence.tools),
+        "warnings": list(evidence.warnings),
         "started": evidence.started,
         "seconds": round(evidence.seconds, 3),
         "repeat": evidence.repeat,

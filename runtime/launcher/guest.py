@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.launcher.agent import Agent, AgentLost, Run
-from runtime.launcher.host import DAEMON, INITRD, KERNEL, TestHost, agent_port, console_port
+from runtime.launcher.host import DAEMON, KERNEL, TestHost, agent_port, console_port
 from runtime.launcher.pump import Channel
 from runtime.launcher.verdict import GuestSeen, Stop, judge_guest, judge_unresponsive
 
@@ -45,24 +45,31 @@ class Log:
 
 @dataclass(frozen=True)
 class Config:
-    """What a guest is started with: `disks` are the serials of the host's drives, in the guest's order."""
+    """What a guest is started with.
+
+    `kernel` and `initrd` are files in the test host; `disks` the serials of
+    the host's drives, in the guest's order.
+    """
 
     memory_mib: int
     cmdline: str
-    initrd: bool
+    initrd: str | None
     disks: Sequence[tuple[str, bool]] = ()  # serial, read-only
+    kernel: str = KERNEL
 
 
-def daemon_words(config: Config, host: TestHost, slot: int, extra: str = "", agent: bool = True) -> list[str]:
-    """The daemon's command line. What it does not know itself becomes the guest kernel's command line."""
-    words = [DAEMON, f"kernel={KERNEL}", f"mem={config.memory_mib}"]
+def daemon_file(config: Config, host: TestHost, slot: int, extra: str = "", agent: bool = True) -> str:
+    """The daemon's configuration file. What it does not know itself becomes the guest kernel's command line."""
+    lines = [f"kernel={config.kernel}", f"mem={config.memory_mib}"]
     if config.initrd:
-        words.append(f"initrd={INITRD}")
+        lines.append(f"initrd={config.initrd}")
     for number, (serial, readonly) in enumerate(config.disks):
-        words.append(f"cobd{number}={host.disk(serial)}" + (",ro" if readonly else ""))
-    words.append(f"ttys0={host.port(agent_port(slot))}")
-    words += ["console=hvc0", *([f"colinux.agent={AGENT_TTY}"] if agent else [])]
-    return [*words, *config.cmdline.split(), *extra.split()]
+        lines.append(f"cobd{number}={host.disk(serial)}" + (",ro" if readonly else ""))
+    lines.append(f"ttys0={host.port(agent_port(slot))}")
+    agent_words = [f"colinux.agent={AGENT_TTY}"] if agent else []
+    # In one line: a word in quotes may have blanks.
+    lines.append(" ".join(["console=hvc0", *agent_words, *filter(None, (config.cmdline, extra))]))
+    return "".join(f"{line}\n" for line in lines)
 
 
 class Guest:
@@ -127,14 +134,15 @@ class Guest:
         self.agent.forget()
         self._console.clear()
         self.boot_seconds = None
-        words = daemon_words(self.config, self.host, self.slot, extra, agent)
+        file = daemon_file(self.config, self.host, self.slot, extra, agent)
         console = self.host.port(console_port(self.slot))
         self._console_log.mark(title)
-        self._daemon_log.mark(f"{title}: {shlex.join(words)}")
+        self._daemon_log.mark(f"{title}: {DAEMON} {' '.join(file.splitlines())}")
         # The daemon is the script's very process, so that its exit code is the run's and its
         # number is known; a port can be opened once only, so input and output share the opening.
         self._run = self.host.start(
-            f"echo $$ > {self._pid_file}; exec {shlex.join(words)} 0<>{console} 1>&0",
+            f"echo $$ > {self._pid_file}; printf %s {shlex.quote(file)} > {self._conf_file}; "
+            f"exec {DAEMON} @{self._conf_file} 0<>{console} 1>&0",
             on_output=self._daemon_log.write,
         )
         self._began = time.monotonic()
@@ -142,6 +150,10 @@ class Guest:
     @property
     def _pid_file(self) -> str:
         return f"/tmp/{self.name}.pid"
+
+    @property
+    def _conf_file(self) -> str:
+        return f"/tmp/{self.name}.conf"
 
     def wait_up(self, seconds: float) -> None:
         """Wait for the guest's agent. Raises Stop with what the guest came to instead."""

@@ -19,7 +19,9 @@ from runtime.launcher.verdict import HostSeen, Outcome, Stop, judge_host, last_l
 DRIVER = "/colinux/colinux.ko"
 DAEMON = "/colinux/colinux-daemon"
 KERNEL = "/colinux/vmlinux"
-INITRD = "/colinux/initramfs.cpio.gz"
+INITRD = "/colinux/initrd"
+# Those of the machine that runs beside the one that is booted.
+BESIDE = "/colinux/beside"
 DEVICE = "/dev/colinux"
 
 AGENT_PORT = "colinux.host"

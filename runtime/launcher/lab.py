@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.declaration.model import Kernel, Machine
+from pipeline.declaration.model import Machine
 from runtime.launcher.agent import Run
+from runtime.launcher.artifacts import Payload
 from runtime.launcher.checks import GUEST_CHECKS, QUICK, Facts, GuestCheck, digest_of
-from runtime.launcher.guest import Config, Guest, Log
+from runtime.launcher.disknames import aliases, all_names
+from runtime.launcher.guest import Guest, Log
 from runtime.launcher.host import TestHost
 from runtime.launcher.report import Report, Stopwatch
+from runtime.launcher.series import TRAITS
 from runtime.launcher.verdict import Outcome, Stop, complaints, last_lines
 
 # KiB that the host may have less of after guests than before, for each of its
@@ -30,19 +33,17 @@ SCRIPT_SECONDS = 30
 
 @dataclass(frozen=True)
 class Setting:
-    """What a boot is about: the declared machine and its kernel, where logs go.
+    """What a boot is about: the declared machine, what its slots run, where logs go.
 
     `factor` stretches time limits, `slack` says how late a sleep may end.
     """
 
     machine: Machine
-    kernel: Kernel
+    guests: Sequence[Payload]  # one a slot
     factor: float
     slack: float
     folder: Path
     repeat: str
-    slots: int
-    disks: Sequence[Sequence[tuple[str, bool]]]  # per slot: serial, read-only
 
 
 class Lab:
@@ -54,7 +55,7 @@ class Lab:
         self.host = host
         self.report = report
         self.daemon_log = Log(setting.folder / "daemon.log", setting.repeat)
-        self.guests = [self._guest(slot) for slot in range(setting.slots)]
+        self.guests = [self._guest(slot) for slot in range(len(setting.guests))]
         self.allowed: list[str] = []  # patterns in the host's log that the scenario provokes
         self.kernel_release = ""
         self.compiler = ""
@@ -66,13 +67,7 @@ class Lab:
 
     def _guest(self, slot: int) -> Guest:
         log = Log(self.setting.folder / f"guest-console{slot or ''}.log", self.setting.repeat)
-        config = Config(
-            memory_mib=self.machine.memory_mib,
-            cmdline=self.machine.cmdline,
-            initrd=self.machine.initramfs is not None,
-            disks=self.setting.disks[slot],
-        )
-        return Guest(self.host, slot, config, log, self.daemon_log)
+        return Guest(self.host, slot, self.setting.guests[slot].config(slot), log, self.daemon_log)
 
     # --- time ---------------------------------------------------------------------------
 
@@ -124,18 +119,20 @@ class Lab:
                 self._judge(check, guest, run, watch, label)
 
     def _facts(self, guest: Guest) -> Facts:
-        scratch = [
-            number for number, disk in enumerate(self.machine.disks) if disk.size_mib and not disk.readonly
-        ]
+        payload = self.setting.guests[guest.slot]
+        kernel = payload.kernel
+        disks = enumerate(payload.machine.disks)
+        scratch = [number for number, disk in disks if disk.size_mib and not disk.readonly]
         return Facts(
-            series=self.setting.kernel.series,
-            arch=self.setting.kernel.arch,
+            series=kernel.series,
+            arch=kernel.arch,
             memory_mib=guest.config.memory_mib,
-            scratch=f"/dev/vd{chr(ord('a') + scratch[0])}" if scratch and guest.config.disks else None,
+            scratch=TRAITS[kernel.series].disk_name(scratch[0]) if scratch else None,
             avx=self._avx,
             now=time.time(),
             console=guest.console,
             slack=self.setting.slack,
+            disk_names=all_names(len(payload.machine.disks), aliases(payload.machine.cmdline)),
         )
 
     def _begin(self, check: GuestCheck, guest: Guest) -> Run | None:

@@ -25,7 +25,7 @@ from pipeline.paths import Paths
 from runtime.launcher import accel as accelerators
 from runtime.launcher import artifacts as built
 from runtime.launcher.boot import repeat_line, running_host, time_factor
-from runtime.launcher.guest import Config, Guest, Log
+from runtime.launcher.guest import Guest, Log
 from runtime.launcher.pump import Pump
 from runtime.launcher.verdict import DAEMON_PANIC, Stop, last_lines, panic_message
 
@@ -105,13 +105,7 @@ def shell(name: str, decl: Declaration, paths: Paths, *, accel: str = "auto") ->
                 if not loaded:
                     raise BuildFailed(f"the driver could not be loaded: {last_lines(text, 1)}", excerpt=text)
                 logs = [Log(Path(folder) / file, repeat_line(name)) for file in ("console", "daemon")]
-                config = Config(
-                    artifacts.machine.memory_mib,
-                    artifacts.machine.cmdline,
-                    artifacts.machine.initramfs is not None,
-                    built.disk_names(artifacts.machine, 1)[0],
-                )
-                guest = Guest(host, 0, config, *logs)
+                guest = Guest(host, 0, artifacts.guest(0).config(0), *logs)
                 progress.note(
                     "Your guest's console. Ctrl-] leaves it; nothing that you do on its disks is kept."
                 )

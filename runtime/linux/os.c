@@ -7,6 +7,7 @@
 
 #include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/highmem.h>
 #include <linux/interrupt.h>
 #include <linux/ktime.h>
 #include <linux/printk.h>
@@ -42,9 +43,10 @@ void co_os_free(void *p)
 	kvfree(p);
 }
 
-void *co_os_pages(u32 pages, u64 *phys)
+void *co_os_pages(u32 pages, u32 low, u64 *phys)
 {
-	void *va = alloc_pages_exact(pages * PAGE_SIZE, GFP_KERNEL | __GFP_ZERO);
+	void *va = alloc_pages_exact(pages * PAGE_SIZE,
+				     GFP_KERNEL | __GFP_ZERO | (low ? GFP_DMA32 : 0));
 
 	if (va)
 		*phys = virt_to_phys(va);
@@ -57,11 +59,22 @@ void co_os_pages_free(void *va, u32 pages)
 }
 
 /* Never more than what is to be had: no OOM killer for the sake of a guest. */
-int co_os_chunk_alloc(struct co_chunk *chunk)
+static struct page *alloc_chunk(gfp_t where)
 {
-	struct page *page = alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL,
-					CHUNK_ORDER);
+	return alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | where, CHUNK_ORDER);
+}
 
+/* A 32-bit host's high memory first, as it has little of the other; it has no zone
+ * that ends at 4 GiB, though. */
+int co_os_chunk_alloc(struct co_chunk *chunk, u32 low)
+{
+	struct page *page = alloc_chunk(IS_ENABLED(CONFIG_HIGHMEM) ? __GFP_HIGHMEM :
+					low ? GFP_DMA32 : 0);
+
+	if (page && low && (u64)page_to_phys(page) + CO_CHUNK_SIZE > CO_BELOW_4GIB) {
+		__free_pages(page, CHUNK_ORDER);
+		page = alloc_chunk(0);
+	}
 	if (!page)
 		return CO_E_NOMEM;
 	chunk->os = page;
@@ -76,7 +89,14 @@ void co_os_chunk_free(struct co_chunk *chunk)
 
 void co_os_chunk_zero(struct co_chunk *chunk)
 {
-	memset(page_address(chunk->os), 0, CO_CHUNK_SIZE);
+	struct page *page = chunk->os;
+	int i;
+
+	if (IS_ENABLED(CONFIG_HIGHMEM))
+		for (i = 0; i < 1 << CHUNK_ORDER; i++)
+			clear_highpage(page + i);
+	else
+		memset(page_address(page), 0, CO_CHUNK_SIZE);
 	cond_resched();
 }
 

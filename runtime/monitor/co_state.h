@@ -4,7 +4,7 @@
  *
  * Two worlds, the host's and the guest's, each save their whole context in
  * here when they leave, and find it again when they come back; the code that
- * does so is passage.S, page 0 of the area. Beside the two contexts lie what
+ * does so is passage.S or one of its sisters, page 0 of the area. Beside the two contexts lie what
  * the passage needs for itself: its descriptor tables and its stack, for an NMI
  * or a machine check that hits a CPU between two worlds, and the tables a guest
  * starts with until it has its own.
@@ -14,7 +14,8 @@
  * from one to the other. The driver fills in both worlds, tables included, at
  * CREATE, with the guest's at area_va: the guest only calls
  *
- *	passage(state, CO_W_GUEST, CO_W_HOST)	at area_va, SysV convention
+ *	passage(state, CO_W_GUEST, CO_W_HOST)	at area_va, SysV convention (x86_64)
+ *	passage()				at area_va (i386; colinux_abi.h)
  *
  * as soon as its page tables map the area, and has nothing to set up here. It
  * looks at in_passage in its NMI and machine check handlers: when set, they came
@@ -22,8 +23,15 @@
  * only count themselves in nmi_pending or mce_pending and return (a nested
  * passage would overwrite the half-saved context).
  *
- * Compiled by the guest's kernel, by every host's compiler and by the
- * assembler. C code includes the types' owner (colinux_types.h or a kernel's
+ * An i386 guest goes over an address that is the same in both worlds, beside a host
+ * in another paging mode even through a stretch with paging off. There and in its own page tables every address has 32 bits, so
+ * these guests have a copy of the code below 4 GiB, right in front of this page:
+ * code at its *identity* address, this page after it, both mapped in the
+ * intermediate tables as they lie in physical memory. A world of 32 bits keeps
+ * its registers in the lower halves; the upper ones stay 0.
+ *
+ * Compiled by the guest's kernel (gcc 3.4 for Linux 2.4), by every host's
+ * compiler and by the assembler, in 32 and 64 bits. C code includes the types' owner (colinux_types.h or a kernel's
  * own linux/types.h) and colinux_abi.h first.
  */
 #ifndef CO_STATE_H
@@ -67,20 +75,41 @@
 #define W_MSR		0xd0
 
 #define S_IPT		0x400
+#define S_CODE_PHYS	0x408
 #define S_NMSR		0x410
 #define S_IN_PASSAGE	0x414
 #define S_NMI_PENDING	0x418
 #define S_MCE_PENDING	0x41c
 #define S_MSR_INDEX	0x420
+#define S_IPT32		0x480
+#define S_HOP		0x484
+#define S_HAS_EFER	0x488
+#define S_IGDTR		0x498
+#define S_IIDTR		0x4a8
 #define S_STACK_TOP	0x1000
 
 #define CO_MAX_MSR	24	/* in the list; EFER and the two bases are extra */
 #define CO_PASSAGE_GATES 19	/* vectors 0..18: NMI is 2, #MC is 18 */
 
-/* Selectors of the passage's GDT. Both worlds must run on this code selector:
- * Linux and NT do on x86_64, and the driver refuses a host that does not. */
+/*
+ * Selectors of the passage's two GDTs. Both worlds of 64 bits must run on
+ * CO_SEL_CODE: Linux and NT do, and the driver refuses a host that does not. A
+ * world of 32 bits runs on CO_SEL_CODE (Linux 2.4) or CO_SEL_CODE32 (2.6 and
+ * later), each followed by its data segment. CO_SEL_CODE is 64-bit code in the
+ * GDT for long mode, 32-bit code in the other; CO_SEL_CODE32 is 32-bit in both.
+ */
 #define CO_SEL_CODE	0x10
 #define CO_SEL_DATA	0x18
+#define CO_SEL_CODE32	0x60
+#define CO_SEL_DATA32	0x68
+#define CO_PASSAGE_SEGMENTS 14
+
+/* Indices of co_state.gdt[], .idt[] */
+#define CO_GDT_LONG	0	/* long mode */
+#define CO_GDT_LEGACY	1
+#define CO_IDT_HOST	0	/* at the host's addresses */
+#define CO_IDT_GUEST	1
+#define CO_IDT_IDENTITY	2	/* gates of both formats: where paging is switched off */
 
 #if !defined(__ASSEMBLY__) && !defined(__ASSEMBLER__)
 
@@ -106,19 +135,29 @@ struct co_state {
 	u32 nmi_pending;	/* NMIs and machine checks that nobody handled */
 	u32 mce_pending;	/* yet; the driver re-issues them on the host */
 	u32 msr_index[CO_MAX_MSR];
-	u32 nmi_entry, mce_entry; /* the passage's handlers, in the code page */
-	u64 gdt[4];
-	u64 idt[2][2 * CO_PASSAGE_GATES];	/* host's addresses, guest's */
+	/* worlds in different paging modes only: */
+	u32 ipt32;		/* physical: the 32-bit guest's intermediate table */
+	u32 hop;		/* 32-bit host: paging goes off on the way */
+	u32 has_efer;		/* 32-bit host: the CPU has that MSR */
+	u32 unused[3];
+	u8 igdtr[16], iidtr[16]; /* the passage's tables at identity addresses */
+	u64 gdt[2][CO_PASSAGE_SEGMENTS];
+	u64 idt[3][2 * CO_PASSAGE_GATES];
 	u64 boot_idt[2 * CO_PASSAGE_GATES];	/* the guest's first one */
 	u64 boot_stack[32];
 	u64 stack_guard;	/* CO_STACK_GUARD, for ever */
-	u64 stack[216];		/* the passage's; grows down from the page's end */
+	u64 stack[148];		/* the passage's; grows down from the page's end */
 };
 
 #define CO_STACK_GUARD	0x6b636174732d6f63ull
 
+#if __GNUC__ >= 4
+#define CO_OFFSET_OF(type, field) __builtin_offsetof(struct type, field)
+#else
+#define CO_OFFSET_OF(type, field) ((__SIZE_TYPE__)&((struct type *)0)->field)
+#endif
 #define CO_OFFSET(type, field, offset) \
-	CO_CHECK(__builtin_offsetof(struct type, field) == (offset), type##_##field)
+	CO_CHECK(CO_OFFSET_OF(type, field) == (offset), type##_##field)
 CO_OFFSET(co_world, rsp, W_RSP);
 CO_OFFSET(co_world, cr0, W_CR0);
 CO_OFFSET(co_world, cr2, W_CR2);
@@ -151,54 +190,20 @@ CO_OFFSET(co_world, msr, W_MSR);
 CO_OFFSET(co_state, host, CO_W_HOST);
 CO_OFFSET(co_state, guest, CO_W_GUEST);
 CO_OFFSET(co_state, ipt, S_IPT);
+CO_OFFSET(co_state, code_phys, S_CODE_PHYS);
 CO_OFFSET(co_state, nmsr, S_NMSR);
 CO_OFFSET(co_state, in_passage, S_IN_PASSAGE);
 CO_OFFSET(co_state, nmi_pending, S_NMI_PENDING);
 CO_OFFSET(co_state, mce_pending, S_MCE_PENDING);
 CO_OFFSET(co_state, msr_index, S_MSR_INDEX);
+CO_OFFSET(co_state, ipt32, S_IPT32);
+CO_OFFSET(co_state, hop, S_HOP);
+CO_OFFSET(co_state, has_efer, S_HAS_EFER);
+CO_OFFSET(co_state, igdtr, S_IGDTR);
+CO_OFFSET(co_state, iidtr, S_IIDTR);
 CO_CHECK(sizeof(struct co_world) == CO_W_GUEST - CO_W_HOST, world_size);
 CO_CHECK(sizeof(struct co_state) == CO_PAGE_SIZE, state_size);
 CO_CHECK(S_STACK_TOP == CO_PAGE_SIZE, stack_top);
-
-/* An interrupt gate on the current stack (IST 0); SDM volume 3, 6.14.1. */
-static inline void co_fill_gate(u64 *gate, u64 address)
-{
-	gate[0] = (address & 0xffff) | (u64)CO_SEL_CODE << 16 | 0x8e00ull << 32 |
-		  (address & 0xffff0000ull) << 32;
-	gate[1] = address >> 32;
-}
-
-/* A pseudo-descriptor as LGDT and LIDT read it. */
-static inline void co_fill_dtr(u8 *dtr, u64 base, u32 bytes)
-{
-	int i;
-
-	dtr[0] = (u8)(bytes - 1);
-	dtr[1] = (u8)((bytes - 1) >> 8);
-	for (i = 0; i < 8; i++)
-		dtr[2 + i] = (u8)(base >> 8 * i);
-}
-
-/*
- * Build the passage's tables for one of the two worlds from its va_state and
- * va_code, and from nmi_entry and mce_entry. The driver does it for both at
- * CREATE. A world that wants to move must hold off its NMIs meanwhile, by
- * setting in_passage.
- */
-static inline void co_fill_tables(struct co_state *st, struct co_world *w)
-{
-	u64 *idt = st->idt[w == &st->guest];
-
-	st->gdt[0] = st->gdt[1] = 0;
-	st->gdt[CO_SEL_CODE / 8] = 0x00af9b000000ffffull; /* 64-bit code, ring 0 */
-	st->gdt[CO_SEL_DATA / 8] = 0x00cf93000000ffffull; /* flat data, ring 0 */
-	co_fill_gate(&idt[2 * 2], w->va_code + st->nmi_entry);
-	co_fill_gate(&idt[2 * 18], w->va_code + st->mce_entry);
-	co_fill_dtr(w->pgdtr, w->va_state + (u64)((u8 *)st->gdt - (u8 *)st),
-		    sizeof(st->gdt));
-	co_fill_dtr(w->pidtr, w->va_state + (u64)((u8 *)idt - (u8 *)st),
-		    sizeof(st->idt[0]));
-}
 
 #endif /* C */
 #endif /* CO_STATE_H */

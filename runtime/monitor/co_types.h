@@ -19,6 +19,23 @@ typedef unsigned long long u64;
 #define NULL ((void *)0)
 #endif
 
+/* An address as a number: a pointer has 32 or 64 bits, a long on Windows always 32. */
+#define co_address(p) ((u64)(__UINTPTR_TYPE__)(p))
+#define co_pointer(address) ((void *)(__UINTPTR_TYPE__)(address))
+
+/* n / d. 32-bit kernels have no 64-bit division; the quotient may be of 64 bits. */
+static inline u64 co_divide(u64 n, u32 d)
+{
+#if defined(__i386__)
+	u32 high = (u32)(n >> 32) / d, rest = (u32)(n >> 32) % d, low;
+
+	__asm__("divl %2" : "=a"(low), "+d"(rest) : "rm"(d), "0"((u32)n) : "cc");
+	return (u64)high << 32 | low;
+#else
+	return n / d;
+#endif
+}
+
 #define CO_ARRAY_SIZE(a) ((u32)(sizeof(a) / sizeof((a)[0])))
 #define CO_UP(x, align) (((x) + (align) - 1) & ~((u64)(align) - 1))
 
@@ -28,10 +45,17 @@ typedef unsigned long long u64;
 /*
  * Shared words: between the vCPU's thread and other threads of the daemon, and
  * between the monitor and a guest that may write at any time. The compiler must
- * neither repeat such a read nor split it: what is checked is what is used.
+ * neither repeat such a read nor split it: what is checked is what is used. (32-bit
+ * hosts split a u64. Those here are the guest's while it runs and its vCPU's thread's
+ * otherwise, or guarded by a sequence count.)
  */
+#if defined(__i386__)
+#define co_read(p)		(*(const volatile __typeof__(*(p)) *)(p))
+#define co_write(p, value)	((void)(*(volatile __typeof__(*(p)) *)(p) = (value)))
+#else
 #define co_read(p)		__atomic_load_n(p, __ATOMIC_RELAXED)
 #define co_write(p, value)	__atomic_store_n(p, value, __ATOMIC_RELAXED)
+#endif
 /* These three order everything before them and after them. */
 #define co_publish(p, value)	((void)__atomic_exchange_n(p, value, __ATOMIC_SEQ_CST))
 #define co_exchange(p, value)	__atomic_exchange_n(p, value, __ATOMIC_SEQ_CST)

@@ -17,6 +17,7 @@
 #define CR0_WP		(1u << 16)
 #define CR0_AM		(1u << 18)
 #define CR0_PG		(1u << 31)
+#define CR4_PSE		(1u << 4)
 #define CR4_PAE		(1u << 5)
 #define CR4_MCE		(1u << 6)
 #define CR4_LA57	(1u << 12)
@@ -93,26 +94,26 @@ static inline u64 co_rdmsr(u32 index)
 #define CO_READER(name, insn)					\
 static inline u64 co_read_##name(void)				\
 {								\
-	u64 v;							\
+	__UINTPTR_TYPE__ v;	/* a register's width */	\
 	__asm__ volatile(insn : "=r"(v) : : "memory");		\
 	return v;						\
 }
-CO_READER(cr0, "movq %%cr0, %0")
-CO_READER(cr2, "movq %%cr2, %0")
-CO_READER(cr3, "movq %%cr3, %0")
-CO_READER(cr4, "movq %%cr4, %0")
-CO_READER(dr0, "movq %%dr0, %0")
-CO_READER(dr1, "movq %%dr1, %0")
-CO_READER(dr2, "movq %%dr2, %0")
-CO_READER(dr3, "movq %%dr3, %0")
-CO_READER(dr6, "movq %%dr6, %0")
-CO_READER(dr7, "movq %%dr7, %0")
-CO_READER(cs, "movq %%cs, %0")
-CO_READER(ss, "movq %%ss, %0")
-CO_READER(ds, "movq %%ds, %0")
-CO_READER(es, "movq %%es, %0")
-CO_READER(fs, "movq %%fs, %0")
-CO_READER(gs, "movq %%gs, %0")
+CO_READER(cr0, "mov %%cr0, %0")
+CO_READER(cr2, "mov %%cr2, %0")
+CO_READER(cr3, "mov %%cr3, %0")
+CO_READER(cr4, "mov %%cr4, %0")
+CO_READER(dr0, "mov %%dr0, %0")
+CO_READER(dr1, "mov %%dr1, %0")
+CO_READER(dr2, "mov %%dr2, %0")
+CO_READER(dr3, "mov %%dr3, %0")
+CO_READER(dr6, "mov %%dr6, %0")
+CO_READER(dr7, "mov %%dr7, %0")
+CO_READER(cs, "mov %%cs, %0")
+CO_READER(ss, "mov %%ss, %0")
+CO_READER(ds, "mov %%ds, %0")
+CO_READER(es, "mov %%es, %0")
+CO_READER(fs, "mov %%fs, %0")
+CO_READER(gs, "mov %%gs, %0")
 CO_READER(tr, "str %0")
 CO_READER(ldtr, "sldt %0")
 

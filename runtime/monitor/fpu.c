@@ -20,6 +20,8 @@
 #define STATE_MASK_LO	(~XCR0_AMX)
 #define STATE_MASK_HI	(~0u)
 
+#define CPUID1_EDX_FXSR	(1u << 24)
+
 #define FXSAVE_BYTES	512u
 #define INITIAL_FCW	0x37fu		/* FNINIT's */
 #define INITIAL_MXCSR	0x1f80u		/* the reset value */
@@ -27,14 +29,33 @@
 #define CPUID1_ECX_XSAVE (1u << 26)
 #define CPUID1_ECX_OSXSAVE (1u << 27)
 
+/* The two formats of the x87 unit's pointers: offsets of 64 bits, or a 32-bit
+ * guest's offset and selector; 64-bit code chooses by the operand size. */
+#if defined(__i386__)
+#define MOVE_STATE(fpu, insn, ...)						\
+	__asm__ volatile(insn " (%0)" : : "r"((fpu)->area), ##__VA_ARGS__ : "memory")
+#else
+#define MOVE_STATE(fpu, insn, ...)						\
+	do {									\
+		if ((fpu)->narrow)						\
+			__asm__ volatile(insn " (%0)" : : "r"((fpu)->area),	\
+					 ##__VA_ARGS__ : "memory");		\
+		else								\
+			__asm__ volatile(insn "64 (%0)" : : "r"((fpu)->area),	\
+					 ##__VA_ARGS__ : "memory");		\
+	} while (0)
+#endif
+#define STATE_MASK "a"(STATE_MASK_LO), "d"(STATE_MASK_HI)
+
 /* A fresh guest's state: all registers in their initial configuration. */
-int co_fpu_create(struct co_fpu *fpu)
+int co_fpu_create(struct co_fpu *fpu, u32 narrow)
 {
 	u32 bytes = FXSAVE_BYTES;
 	u64 phys;
 	u8 *area;
 
 	co_zero(fpu, sizeof(*fpu));
+	fpu->narrow = narrow;
 	fpu->xsave = !!(co_cpuid(1, 0).ecx & CPUID1_ECX_OSXSAVE);
 	fpu->xcr0 = XCR0_X87;
 	/* ECX: the standard format's size with all that this CPU has, not only
@@ -42,14 +63,19 @@ int co_fpu_create(struct co_fpu *fpu)
 	if (fpu->xsave)
 		bytes = co_cpuid(0xd, 0).ecx;
 	fpu->pages = (u32)(CO_UP(bytes, CO_PAGE_SIZE) / CO_PAGE_SIZE);
-	area = co_os_pages(fpu->pages, &phys);
+	area = co_os_pages(fpu->pages, 0, &phys);
 	if (!area)
 		return CO_E_NOMEM;
 	/* An XSAVE header of zeros says "initial" for all but MXCSR. */
 	area[0] = INITIAL_FCW & 0xff;
 	area[1] = INITIAL_FCW >> 8;
-	area[24] = INITIAL_MXCSR & 0xff;
-	area[25] = INITIAL_MXCSR >> 8;
+	fpu->fxsr = !!(co_cpuid(1, 0).edx & CPUID1_EDX_FXSR);
+	if (fpu->fxsr) {
+		area[24] = INITIAL_MXCSR & 0xff;
+		area[25] = INITIAL_MXCSR >> 8;
+	} else {
+		area[8] = area[9] = 0xff;	/* FSAVE's tag word: all registers empty */
+	}
 	fpu->area = area;
 	return 0;
 }
@@ -72,8 +98,12 @@ void co_fpu_load(struct co_fpu *fpu)
 {
 	u64 all;
 
+	if (!fpu->fxsr) {
+		__asm__ volatile("frstor (%0)" : : "r"(fpu->area) : "memory");
+		return;
+	}
 	if (!fpu->xsave) {
-		__asm__ volatile("fxrstor64 (%0)" : : "r"(fpu->area) : "memory");
+		MOVE_STATE(fpu, "fxrstor");
 		return;
 	}
 	fpu->host_xcr0 = co_read_xcr0();
@@ -83,9 +113,7 @@ void co_fpu_load(struct co_fpu *fpu)
 		fpu->host_pkru = co_read_pkru();
 	all = fpu->host_xcr0 | fpu->xcr0;
 	set_xcr0(fpu->host_xcr0, all);
-	__asm__ volatile("xrstor64 (%0)"
-			 : : "r"(fpu->area), "a"(STATE_MASK_LO), "d"(STATE_MASK_HI)
-			 : "memory");
+	MOVE_STATE(fpu, "xrstor", STATE_MASK);
 	set_xcr0(all, fpu->xcr0);
 }
 
@@ -94,16 +122,18 @@ void co_fpu_save(struct co_fpu *fpu)
 {
 	u64 all;
 
+	if (!fpu->fxsr) {	/* leaves the registers empty, exceptions masked */
+		__asm__ volatile("fnsave (%0); fwait" : : "r"(fpu->area) : "memory");
+		return;
+	}
 	if (!fpu->xsave) {
-		__asm__ volatile("fxsave64 (%0)" : : "r"(fpu->area) : "memory");
+		MOVE_STATE(fpu, "fxsave");
 		return;
 	}
 	fpu->xcr0 = co_read_xcr0();
 	all = fpu->host_xcr0 | fpu->xcr0;
 	set_xcr0(fpu->xcr0, all);
-	__asm__ volatile("xsave64 (%0)"
-			 : : "r"(fpu->area), "a"(STATE_MASK_LO), "d"(STATE_MASK_HI)
-			 : "memory");
+	MOVE_STATE(fpu, "xsave", STATE_MASK);
 	set_xcr0(all, fpu->host_xcr0);
 	if (fpu->host_pke)
 		co_write_pkru(fpu->host_pkru);

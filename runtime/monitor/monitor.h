@@ -16,20 +16,28 @@
 #include "co_state.h"
 
 #ifndef CO_RELEASE
-#define CO_RELEASE	"0.8.0"
+#define CO_RELEASE	"development"	/* the pipeline gives the version */
 #endif
 
 /* ---- paging.c: the intermediate page table ---- */
 
-struct co_table { u64 phys; u64 *entry; };
+/* A format of page tables: levels, bits of an address that index each, bytes of
+ * an entry, flags of an entry that leads to another table, and of the root's. */
+struct co_paging { u32 levels, index_bits, entry_bytes, table_flags, root_flags; };
+extern const struct co_paging co_paging_2level, co_paging_pae, co_paging_4level,
+	co_paging_5level;
+
+struct co_table { u64 phys; void *entries; };
 
 struct co_ipt {
-	u32 levels;		/* the host's: 4 or 5 */
+	const struct co_paging *format;
+	u32 low;		/* below 4 GiB */
 	u32 ntables, max_tables;
 	struct co_table *table;	/* [0] is the root */
 };
 
-int co_ipt_create(struct co_ipt *ipt, u32 levels, const struct co_range *range, u32 nranges);
+int co_ipt_create(struct co_ipt *ipt, const struct co_paging *format, u32 low,
+		  const struct co_range *range, u32 nranges);
 int co_ipt_map_page(struct co_ipt *ipt, u64 va, u64 phys);
 void co_ipt_destroy(struct co_ipt *ipt);
 
@@ -38,14 +46,16 @@ void co_ipt_destroy(struct co_ipt *ipt);
 struct co_fpu {
 	void *area;		/* XSAVE's standard format, or FXSAVE's */
 	u32 pages;
+	u32 fxsr;		/* the CPU has FXSAVE: every one of 64 bits does */
 	u32 xsave;		/* the host uses XSAVE */
+	u32 narrow;		/* a 32-bit guest's: instruction pointers have selectors */
 	u64 xcr0;		/* the guest's */
 	u64 host_xcr0;		/* while the guest's state is loaded */
 	u32 host_pkru;
 	u32 host_pke;
 };
 
-int co_fpu_create(struct co_fpu *fpu);
+int co_fpu_create(struct co_fpu *fpu, u32 narrow);
 void co_fpu_destroy(struct co_fpu *fpu);
 void co_fpu_load(struct co_fpu *fpu);	/* context fpu */
 void co_fpu_save(struct co_fpu *fpu);
@@ -73,10 +83,13 @@ struct co_vm {
 	struct co_range range[CO_MAX_RANGES];	/* the same, ascending */
 	u32 nranges;
 
+	const struct co_way *way;	/* between its world and the host's */
 	struct co_ipt ipt;
+	struct co_ipt ipt32;	/* way->identity: the same in the guest's format */
 	struct co_fpu fpu;
+	void *area;		/* pages 1.. of the shared area; way->identity: page 0, too */
 	u64 code_phys;
-	u64 area_phys;		/* pages 1.. of the shared area */
+	u64 area_phys;		/* of page 1 */
 	struct co_state *st;
 	struct co_comm *comm;
 
@@ -86,8 +99,6 @@ struct co_vm {
 	struct co_stats stats;	/* its _ns fields count TSC ticks in here */
 	struct co_snapshot *snapshot;	/* selfcheck.c; NULL: not asked for */
 };
-
-#define CO_AREA_DATA_PAGES (CO_AREA_PAGES - 1)	/* without the code */
 
 /* vm.c. The glue serialises create, start and destroy of one machine with its
  * own lock; run is one thread's at a time (checked here); the others are any
@@ -102,26 +113,55 @@ void co_vm_wall(struct co_vm *vm);	/* the host's clock has jumped */
 void co_vm_destroy(struct co_vm *vm);
 /* Does [phys, phys + bytes) lie in one range of the machine's memory? */
 int co_vm_owns(const struct co_vm *vm, u64 phys, u64 bytes);
+/* A guest that sees its memory from 0 on without holes: see colinux_abi.h. */
+int co_vm_is_pseudo_physical(const struct co_vm *vm);
 /* Is there a reason not to sleep? For co_os_idle. */
 int co_vm_awake(const struct co_vm *vm);
 /* Set the guest's wall clock; the guest does not run meanwhile or re-reads. */
 void co_set_wall(struct co_comm *comm);
 
-/* ---- world.c: what a guest starts with ---- */
+/* ---- host.c: which hosts can carry which guests ---- */
 
 /* Can this host carry a guest with these co_note.flags? 0, or CO_E_HOST and the
  * reason in the log. */
 int co_host_check(u32 note_flags);
-u32 co_host_levels(void);
+/* The same for what may change later; context any. Not 0: no passage now. */
+int co_host_in_the_way(const struct co_way *way);
+void co_host_explain(void);	/* why not, in the log */
+const struct co_paging *co_host_paging(void);
+
+/* ---- world.c: what a guest starts with, and the ways to it ---- */
+
+#define CO_NOTE_MODE	(CO_NOTE_I386 | CO_NOTE_PAE)	/* of co_note.flags */
+
+/* How one passage's page gets from a host to a guest in another mode, or the same. */
+struct co_way {
+	u32 mode;			/* co_note.flags & CO_NOTE_MODE of its guests */
+	const struct co_paging *host;	/* NULL: whichever the host has */
+	const struct co_paging *guest;	/* identity: its guests' */
+	u32 identity;			/* over identity addresses, below 4 GiB */
+	u32 hop;			/* and paging is off there for a while */
+	char *code;			/* the passage's page */
+	char *nmi, *mce;		/* handlers in it, for 64-bit code, */
+	char *nmi32, *mce32;		/* for 32-bit code, */
+	char *boot_nmi, *boot_mce;	/* and until the guest has its own */
+};
+
+/* NULL: there is none to guests with these flags. */
+const struct co_way *co_way_to(u32 note_flags);
+
 void co_worlds_create(struct co_vm *vm, u64 area_va);
 /* Where the very first passage leads to. */
-void co_world_enter(struct co_state *st, u64 entry, u64 boot_params);
+void co_world_enter(struct co_vm *vm, const struct co_start *start);
 
 /* ---- pool.c: guest memory, kept until the driver goes ---- */
 
 extern u32 co_pool_scatter;	/* test: no two chunks beside the image adjacent */
 
-int co_pool_take(struct co_vm *vm, u64 chunks, u64 run, struct co_range *range, u32 *nranges);
+#define CO_ANYWHERE	(~0ull)
+#define CO_BELOW_4GIB	(1ull << 32)
+int co_pool_take(struct co_vm *vm, u64 chunks, u64 run, u64 limit, struct co_range *range,
+		 u32 *nranges);
 void co_pool_give(struct co_vm *vm);
 int co_pool_control(struct co_pool *arg);
 void co_pool_count(u64 *chunks, u64 *used);
@@ -137,13 +177,24 @@ void co_snapshot_destroy(struct co_vm *vm);
 void co_snapshot_before(struct co_vm *vm);	/* context irq-off */
 void co_snapshot_after(struct co_vm *vm);
 
-/* ---- passage.S, reissue.S ---- */
+/* ---- passage.S, passage6432.S, passage32.S, reissue.S, reissue32.S ---- */
 
-#define CO_SYSV __attribute__((sysv_abi))	/* MinGW's default is another one */
-void CO_SYSV co_passage(void *state, u64 from, u64 to);
-void CO_SYSV co_reissue(u64 vector);
-void CO_SYSV co_reissue_open(u64 vector);
-void CO_SYSV co_unblock_nmi(void);
+#if defined(__i386__)
+#define CO_ASM __attribute__((regparm(0), cdecl))	/* Linux's own default is regparm(3) */
+void CO_ASM co_passage32_enter(void *state);
+extern char co_passage32[], co_passage32_nmi[], co_passage32_mce[];
+void CO_ASM co_reissue(u32 vector);
+void CO_ASM co_reissue_open(u32 vector);
+#else
+#define CO_ASM __attribute__((sysv_abi))	/* MinGW's default is another one */
+void CO_ASM co_passage(void *state, u64 from, u64 to);
 extern char co_passage_nmi[], co_passage_mce[], co_boot_nmi[], co_boot_mce[], co_boot_entry[];
+void CO_ASM co_passage6432_enter(void *state, u64 from, u64 to);
+extern char co_passage6432[], co_passage6432_nmi[], co_passage6432_mce[];
+extern char co_passage6432_nmi32[], co_passage6432_mce32[];
+void CO_ASM co_reissue(u64 vector);
+void CO_ASM co_reissue_open(u64 vector);
+#endif
+void CO_ASM co_unblock_nmi(void);
 
 #endif /* CO_MONITOR_H */

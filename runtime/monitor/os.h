@@ -29,9 +29,10 @@ void co_os_free(void *p);
 
 /*
  * Whole zeroed pages, mapped, page-aligned and physically contiguous, at most
- * eight of them; NULL when there are none. *phys is their physical address.
+ * eight of them; NULL when there are none. *phys is their physical address;
+ * `low`: below 4 GiB.
  */
-void *co_os_pages(u32 pages, u64 *phys);
+void *co_os_pages(u32 pages, u32 low, u64 *phys);
 void co_os_pages_free(void *va, u32 pages);
 
 /*
@@ -48,7 +49,8 @@ struct co_chunk {
 	struct co_chunk *sibling;	/* the owner's next one */
 	u32 fresh;			/* came from the host in this very call */
 };
-int co_os_chunk_alloc(struct co_chunk *chunk);	/* 0 or CO_E_NOMEM */
+/* 0 or CO_E_NOMEM; below 4 GiB for `low`. */
+int co_os_chunk_alloc(struct co_chunk *chunk, u32 low);
 void co_os_chunk_free(struct co_chunk *chunk);
 void co_os_chunk_zero(struct co_chunk *chunk);	/* lets others run now and then */
 

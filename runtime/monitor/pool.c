@@ -11,6 +11,9 @@
  * The pool is one list in the order of addresses: runs of adjacent chunks are
  * then runs of the list. The pool's lock guards the list and every chunk in it;
  * a machine's own chunks are linked to each other besides.
+ *
+ * Some guests can only use memory below 4 GiB: a `limit` here is the address
+ * that no chunk may reach beyond.
  */
 #include "monitor.h"
 #include "cpu.h"
@@ -29,15 +32,20 @@ static int adjacent(const struct co_chunk *a)
 	return a->next && a->phys + CO_CHUNK_SIZE == a->next->phys;
 }
 
+static int usable(const struct co_chunk *c, u64 limit)
+{
+	return !c->owner && c->phys + CO_CHUNK_SIZE <= limit;
+}
+
 /* Take one more chunk from the host into the list. */
-static int grow(void)
+static int grow(u64 limit)
 {
 	struct co_chunk *c, **link;
 
 	c = co_os_alloc(sizeof(*c));
 	if (!c)
 		return CO_E_NOMEM;
-	if (co_os_chunk_alloc(c)) {
+	if (co_os_chunk_alloc(c, limit <= CO_BELOW_4GIB)) {
 		co_os_free(c);
 		return CO_E_NOMEM;
 	}
@@ -77,11 +85,11 @@ static void forget_fresh(void)
 }
 
 /* The length of the run of free chunks that starts at c. */
-static u64 run_length(const struct co_chunk *c)
+static u64 run_length(const struct co_chunk *c, u64 limit)
 {
 	u64 n = 0;
 
-	while (c && !c->owner) {
+	while (c && usable(c, limit)) {
 		n++;
 		if (!adjacent(c))
 			break;
@@ -94,14 +102,14 @@ static u64 run_length(const struct co_chunk *c)
  * The best free run: the shortest one of at least `want` chunks, so that long
  * runs stay whole; or, for want = 0, the longest one. NULL when there is none.
  */
-static struct co_chunk *find_run(u64 want, u64 *length)
+static struct co_chunk *find_run(u64 want, u64 limit, u64 *length)
 {
 	struct co_chunk *c = pool, *best = NULL;
 	u64 n, skip;
 
 	*length = 0;
 	while (c) {
-		n = run_length(c);
+		n = run_length(c, limit);
 		if (n >= (want ? want : 1) &&
 		    (!best || (want ? n < *length : n > *length))) {
 			best = c;
@@ -134,9 +142,14 @@ static void release(struct co_vm *vm)
 	vm->chunks = NULL;
 }
 
-static u64 free_chunks(void)
+static u64 free_chunks(u64 limit)
 {
-	return pool_chunks - pool_used;
+	const struct co_chunk *c;
+	u64 n = 0;
+
+	for (c = pool; c; c = c->next)
+		n += usable(c, limit);
+	return n;
 }
 
 /* May the pool take n more chunks from the host? */
@@ -149,19 +162,17 @@ static int affordable(u64 n)
  * Make sure that `chunks` are free, with a run of `run` adjacent ones among
  * them. On failure the host has back what was taken.
  */
-static int provide(u64 chunks, u64 run)
+static int provide(u64 chunks, u64 run, u64 limit)
 {
-	u64 length, hunt = HUNT_CHUNKS + run;
+	u64 length, hunt = HUNT_CHUNKS + run, have = free_chunks(limit);
 
-	if (free_chunks() < chunks) {
-		if (!affordable(chunks - free_chunks()))
+	if (have < chunks && !affordable(chunks - have))
+		goto nomem;
+	for (; have < chunks; have++)
+		if (grow(limit))
 			goto nomem;
-		while (free_chunks() < chunks)
-			if (grow())
-				goto nomem;
-	}
-	while (run && !find_run(run, &length))
-		if (!hunt-- || !affordable(1) || grow())
+	while (run && !find_run(run, limit, &length))
+		if (!hunt-- || !affordable(1) || grow(limit))
 			goto nomem;
 	return 0;
 nomem:
@@ -170,12 +181,12 @@ nomem:
 }
 
 /* The test's choice: after the image's run, only chunks that touch no other. */
-static u64 claim_scattered(struct co_vm *vm, u64 left)
+static u64 claim_scattered(struct co_vm *vm, u64 left, u64 limit)
 {
 	struct co_chunk *c, *previous = NULL;
 
 	for (c = pool; c && left; previous = c, c = c->next) {
-		if (c->owner || (adjacent(c) && c->next->owner == vm) ||
+		if (!usable(c, limit) || (adjacent(c) && c->next->owner == vm) ||
 		    (previous && adjacent(previous) && previous->owner == vm))
 			continue;
 		claim(c, 1, vm);
@@ -206,29 +217,44 @@ static int describe(const struct co_vm *vm, struct co_range *range, u32 *nranges
 	return 0;
 }
 
+/* The test's choice, where the order is free: the highest memory first. */
+static void reverse(struct co_range *range, u32 nranges)
+{
+	u32 i;
+
+	for (i = 0; i < nranges / 2; i++) {
+		struct co_range other = range[nranges - 1 - i];
+
+		range[nranges - 1 - i] = range[i];
+		range[i] = other;
+	}
+}
+
 /*
- * Give a machine `chunks` chunks of zeroed memory, `run` of them in one piece
- * (0: wherever), and describe them as ascending, disjoint ranges. The rest is
- * taken from the longest runs, for few ranges. CO_E_NOMEM leaves nothing behind.
+ * Give a machine `chunks` chunks of zeroed memory below `limit`, `run` of them in
+ * one piece (0: wherever), and describe them as disjoint ranges: ascending ones, but
+ * for a test where the order is free. The rest is taken from the longest runs, for few ranges.
+ * CO_E_NOMEM leaves nothing behind.
  */
-int co_pool_take(struct co_vm *vm, u64 chunks, u64 run, struct co_range *range, u32 *nranges)
+int co_pool_take(struct co_vm *vm, u64 chunks, u64 run, u64 limit, struct co_range *range,
+		 u32 *nranges)
 {
 	struct co_chunk *c;
 	u64 left = chunks, length;
 	int error;
 
 	co_os_pool_lock();
-	error = provide(co_pool_scatter ? 2 * chunks + run : chunks, run);
+	error = provide(co_pool_scatter ? 2 * chunks + run : chunks, run, limit);
 	if (error)
 		goto unlock;
 	if (run) {
-		claim(find_run(run, &length), run, vm);
+		claim(find_run(run, limit, &length), run, vm);
 		left -= run;
 	}
 	if (co_pool_scatter)
-		left = claim_scattered(vm, left);
+		left = claim_scattered(vm, left, limit);
 	while (left) {
-		c = find_run(0, &length);
+		c = find_run(0, limit, &length);
 		if (length > left)
 			length = left;
 		claim(c, length, vm);
@@ -239,6 +265,8 @@ int co_pool_take(struct co_vm *vm, u64 chunks, u64 run, struct co_range *range, 
 		co_os_log("memory is too fragmented: more than %u pieces", CO_MAX_RANGES);
 		release(vm);
 	}
+	if (co_pool_scatter && co_vm_is_pseudo_physical(vm) && !error)
+		reverse(range, *nranges);
 	shrink(1);	/* what the hunt for a run took too much */
 	forget_fresh();
 unlock:
@@ -276,7 +304,7 @@ int co_pool_control(struct co_pool *arg)
 		error = CO_E_NOMEM;
 	else
 		while (!error && pool_chunks < arg->chunks)
-			error = grow();
+			error = grow(CO_ANYWHERE);
 	forget_fresh();
 	arg->chunks = pool_chunks;
 	co_os_pool_unlock();

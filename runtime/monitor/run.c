@@ -28,7 +28,7 @@ static u64 ns_until(const struct co_vm *vm, u64 deadline, u64 now)
 
 	if (ticks > most)
 		ticks = most;
-	return ticks * 1000000 / vm->tsc_khz + 1;
+	return co_divide(ticks * 1000000, vm->tsc_khz) + 1;
 }
 
 static int anything_pending(const struct co_vm *vm)
@@ -104,6 +104,18 @@ static void reissue_noted(struct co_vm *vm)
 	}
 }
 
+static inline void cross(struct co_vm *vm)
+{
+#if defined(__i386__)
+	co_passage32_enter(vm->st);
+#else
+	if (vm->way->hop)
+		co_passage6432_enter(vm->st, CO_W_HOST, CO_W_GUEST);
+	else
+		co_passage(vm->st, CO_W_HOST, CO_W_GUEST);
+#endif
+}
+
 /*
  * One passage there and back; context irq-off. What interrupted the guest is
  * re-issued before anything else, with interrupts still off: it is in service in
@@ -117,7 +129,7 @@ static void crossing(struct co_vm *vm, struct co_run *exit)
 	if (vm->snapshot)
 		co_snapshot_before(vm);
 	start = co_rdtsc();
-	co_passage(vm->st, CO_W_HOST, CO_W_GUEST);
+	cross(vm);
 	vm->stats.guest_ns += co_rdtsc() - start;
 	if (vm->snapshot)
 		co_snapshot_after(vm);
@@ -152,11 +164,12 @@ static void crossing(struct co_vm *vm, struct co_run *exit)
 
 /*
  * Crossings, until the guest says something that is not for the host's interrupt
- * handlers, or this thread has to go (exit->reason is CO_R_NONE then).
+ * handlers, or this thread has to go (exit->reason is CO_R_NONE then). CO_E_HOST:
+ * something of the host's is in the way now; nothing is lost.
  */
-static void burst(struct co_vm *vm, struct co_run *exit)
+static int burst(struct co_vm *vm, struct co_run *exit)
 {
-	int again, ran = 0;
+	int again, blocked = 0, ran = 0;
 
 	co_os_fpu_begin(vm);
 	co_fpu_load(&vm->fpu);
@@ -172,7 +185,8 @@ static void burst(struct co_vm *vm, struct co_run *exit)
 		co_publish(&vm->in_guest, 1);
 		exit->reason = CO_R_NONE;
 		again = 0;
-		if (!co_read(&vm->kicked) && !co_os_must_leave(vm, ran)) {
+		blocked = co_host_in_the_way(vm->way);
+		if (!blocked && !co_read(&vm->kicked) && !co_os_must_leave(vm, ran)) {
 			arm_timer(vm);
 			crossing(vm, exit);
 			again = exit->reason == CO_R_IRQ || exit->reason == CO_R_NMI ||
@@ -184,6 +198,7 @@ static void burst(struct co_vm *vm, struct co_run *exit)
 	} while (again);
 	co_fpu_save(&vm->fpu);
 	co_os_fpu_end(vm);
+	return blocked ? CO_E_HOST : 0;
 }
 
 /* The guest has nothing to do until its deadline or a virtual interrupt. */
@@ -220,7 +235,11 @@ static int run(struct co_vm *vm, struct co_run *exit)
 		}
 		if (error)
 			return error;
-		burst(vm, exit);
+		error = burst(vm, exit);
+		if (error) {
+			co_host_explain();
+			return error;
+		}
 		switch (exit->reason) {
 		case CO_R_NONE:
 			break;
@@ -245,7 +264,8 @@ static int run(struct co_vm *vm, struct co_run *exit)
 
 /*
  * Run the guest in this thread until there is something for the daemon: 0, and
- * *exit says what. CO_E_INTR on a signal: call again, nothing is lost.
+ * *exit says what. CO_E_INTR on a signal: call again, nothing is lost. CO_E_HOST: the
+ * host cannot let it run now; nothing is lost either.
  */
 int co_vm_run(struct co_vm *vm, struct co_run *exit)
 {

@@ -4,7 +4,8 @@
  *
  * Before each passage into the guest a picture is taken of all that the passage
  * or a guest could spoil: registers, MSRs, and the contents of the host's GDT
- * (with the TSS descriptor's busy bit), TSS and IDT; afterwards, before any
+ * (with the TSS descriptor's busy bit), TSS and IDT (and the TSS of the double fault's
+ * task, where its gate leads to one); afterwards, before any
  * interrupt is re-issued, a second one, and the two are compared.
  */
 #include "monitor.h"
@@ -20,7 +21,7 @@ struct picture {
 	u64 selector[8];		/* cs ss ds es fs gs tr ldtr */
 	u64 efer, fs_base, gs_base, msr[CO_MAX_MSR];
 	u8 gdtr[16], idtr[16];
-	u8 tss[TSS_BYTES];
+	u8 tss[TSS_BYTES], fault_tss[TSS_BYTES];
 	u8 gdt[CO_PAGE_SIZE], idt[CO_PAGE_SIZE];
 };
 
@@ -38,7 +39,7 @@ int co_snapshot_create(struct co_vm *vm)
 
 	if (!co_selfcheck)
 		return 0;
-	vm->snapshot = co_os_pages(SNAPSHOT_PAGES, &phys);
+	vm->snapshot = co_os_pages(SNAPSHOT_PAGES, 0, &phys);
 	return vm->snapshot ? 0 : CO_E_NOMEM;
 }
 
@@ -53,9 +54,9 @@ void co_snapshot_destroy(struct co_vm *vm)
 	vm->snapshot = NULL;
 }
 
-static u64 base_of(const u8 *dtr)
+static const void *base_of(const u8 *dtr)
 {
-	u64 base;
+	const void *base;
 
 	co_copy(&base, dtr + 2, sizeof(base));
 	return base;
@@ -66,17 +67,34 @@ static void copy_table(u8 *to, const u8 *dtr)
 {
 	u32 bytes = (u32)dtr[0] + ((u32)dtr[1] << 8) + 1;
 
-	co_copy(to, (const void *)base_of(dtr), bytes < CO_PAGE_SIZE ? bytes : CO_PAGE_SIZE);
+	co_copy(to, base_of(dtr), bytes < CO_PAGE_SIZE ? bytes : CO_PAGE_SIZE);
 }
 
-static u64 tss_base(const u8 *gdt, u64 selector)
+/* A TSS descriptor has 16 bytes in long mode, else 8. */
+static const void *tss_base(const u8 *gdt, u64 selector)
 {
-	u64 lo, hi;
+	u64 lo, hi = 0;
 
-	co_copy(&lo, gdt + (selector & ~7ull), sizeof(lo));
-	co_copy(&hi, gdt + (selector & ~7ull) + 8, sizeof(hi));
-	return (lo >> 16 & 0xffffff) | (lo >> 32 & 0xff000000) | hi << 32;
+	gdt += selector & ~7ull;
+	co_copy(&lo, gdt, sizeof(lo));
+#if !defined(__i386__)
+	co_copy(&hi, gdt + 8, sizeof(hi));
+#endif
+	return co_pointer((lo >> 16 & 0xffffff) | (lo >> 32 & 0xff000000) | hi << 32);
 }
+
+#if defined(__i386__)
+#define VECTOR_DOUBLE_FAULT	8
+#define TASK_GATE		0x85	/* present; SDM volume 3, 8.2.5 */
+
+static void copy_fault_tss(struct picture *p)
+{
+	const u8 *gate = p->idt + 8 * VECTOR_DOUBLE_FAULT;
+
+	if (gate[5] == TASK_GATE)
+		co_copy(p->fault_tss, tss_base(p->gdt, gate[2] | (u64)gate[3] << 8), TSS_BYTES);
+}
+#endif
 
 static void take(struct picture *p, const struct co_state *st)
 {
@@ -104,12 +122,20 @@ static void take(struct picture *p, const struct co_state *st)
 	p->selector[5] = co_read_gs();
 	p->selector[6] = co_read_tr();
 	p->selector[7] = co_read_ldtr();
+#if defined(__i386__)
+	if (st->has_efer)
+		p->efer = co_rdmsr(MSR_EFER);
+#else
 	p->efer = co_rdmsr(MSR_EFER);
 	p->fs_base = co_rdmsr(MSR_FS_BASE);
 	p->gs_base = co_rdmsr(MSR_GS_BASE);
+#endif
 	for (i = 0; i < st->nmsr && i < CO_MAX_MSR; i++)
 		p->msr[i] = co_rdmsr(st->msr_index[i]);
-	co_copy(p->tss, (const void *)tss_base(p->gdt, p->selector[6]), TSS_BYTES);
+	co_copy(p->tss, tss_base(p->gdt, p->selector[6]), TSS_BYTES);
+#if defined(__i386__)
+	copy_fault_tss(p);
+#endif
 }
 
 void co_snapshot_before(struct co_vm *vm)

@@ -9,46 +9,134 @@
 #include "monitor.h"
 #include "cpu.h"
 
+#define AREA_BYTES	((u64)CO_AREA_PAGES * CO_PAGE_SIZE)
+#define GIB4		(1ull << 32)
+
 /* Does the intermediate table's upper half reach this address? */
 static int is_kernel_address(u64 va, u32 levels)
 {
 	return va >> (levels == 5 ? 56 : 47) == (levels == 5 ? 0xffull : 0x1ffffull);
 }
 
-static int check_create(const struct co_create *arg)
+/* The area must lie in the kernel's half, and not run over the top. */
+static int check_area(u64 va)
 {
-	u64 area_bytes = CO_AREA_PAGES * CO_PAGE_SIZE;
-
-	if (arg->note_flags & ~CO_NOTE_LA57 || arg->reserved)
-		return CO_E_INVAL;
-	if (arg->mem_bytes < CO_MEM_MIN || arg->mem_bytes > CO_MEM_MAX)
-		return CO_E_INVAL;
-	if (arg->image_bytes > arg->mem_bytes)
-		return CO_E_INVAL;
-	/* The area must lie in the kernel's half, and not run over the top. */
-	if (arg->area_va % CO_PAGE_SIZE || arg->area_va > 0ull - area_bytes ||
-	    !is_kernel_address(arg->area_va, co_host_levels()))
+	if (va % CO_PAGE_SIZE || va > 0ull - AREA_BYTES ||
+	    !is_kernel_address(va, co_host_paging()->levels))
 		return CO_E_INVAL;
 	return 0;
 }
 
-/* The two pages which the passage itself touches, at both worlds' addresses. */
-static int map_worlds(struct co_vm *vm, u64 area_va)
+/* The same for an i386 guest; there, the kernel has the upper half or less. */
+static int check_area_i386(u64 va)
 {
-	const u64 at[2][2] = {
-		{ (u64)(char *)co_passage, (u64)vm->st },
-		{ area_va + CO_AREA_CODE * CO_PAGE_SIZE, area_va + CO_AREA_STATE * CO_PAGE_SIZE },
-	};
-	int error, i;
-
-	for (i = 0; i < 2; i++) {
-		error = co_ipt_map_page(&vm->ipt, at[i][0], vm->code_phys);
-		if (!error)
-			error = co_ipt_map_page(&vm->ipt, at[i][1], vm->area_phys);
-		if (error)
-			return error;
-	}
+	if (va % CO_PAGE_SIZE || va < GIB4 / 2 || va > GIB4 - AREA_BYTES)
+		return CO_E_INVAL;
 	return 0;
+}
+
+static int check_create(const struct co_create *arg)
+{
+	int is_i386 = !!(arg->note_flags & CO_NOTE_I386);
+
+	if (arg->note_flags & ~(CO_NOTE_LA57 | CO_NOTE_MODE | CO_NOTE_BELOW_4G) || arg->reserved)
+		return CO_E_INVAL;
+	/* PAE is a kind of I386; LA57 is not */
+	if (arg->note_flags & (is_i386 ? CO_NOTE_LA57 : CO_NOTE_PAE))
+		return CO_E_INVAL;
+	if (arg->mem_bytes < CO_MEM_MIN ||
+	    arg->mem_bytes > (is_i386 ? CO_MEM_MAX_I386 : CO_MEM_MAX))
+		return CO_E_INVAL;
+	if (arg->image_bytes > (is_i386 ? 0 : arg->mem_bytes))
+		return CO_E_INVAL;
+	return is_i386 ? check_area_i386(arg->area_va) : check_area(arg->area_va);
+}
+
+/* The two pages which the passage itself touches, at one world's addresses. */
+static int map_pair(const struct co_vm *vm, struct co_ipt *ipt, u64 va_code, u64 va_state)
+{
+	int error = co_ipt_map_page(ipt, va_code, vm->code_phys);
+
+	return error ? error : co_ipt_map_page(ipt, va_state, vm->area_phys);
+}
+
+/*
+ * The ground between the worlds: one table with both worlds' addresses and the
+ * guest's memory; or, where the way goes over identity addresses, one in each world's
+ * format, each with that world's addresses and identity. On an error co_ipt_destroy of both
+ * is due.
+ */
+static int create_ground(struct co_vm *vm, u64 area_va)
+{
+	u64 code = area_va + CO_AREA_CODE * CO_PAGE_SIZE;
+	u64 state = area_va + CO_AREA_STATE * CO_PAGE_SIZE;
+	u32 over_identity = vm->way->identity;
+	int error;
+
+	error = co_ipt_create(&vm->ipt, co_host_paging(), over_identity, vm->range,
+			      over_identity ? 0 : vm->nranges);
+	if (!error)
+		error = map_pair(vm, &vm->ipt, co_address(vm->way->code), co_address(vm->st));
+	if (!error && !over_identity)
+		return map_pair(vm, &vm->ipt, code, state);
+	if (!error)
+		error = map_pair(vm, &vm->ipt, vm->code_phys, vm->area_phys);
+	if (!error)
+		error = co_ipt_create(&vm->ipt32, vm->way->guest, over_identity, NULL, 0);
+	if (!error)
+		error = map_pair(vm, &vm->ipt32, vm->code_phys, vm->area_phys);
+	if (!error)
+		error = map_pair(vm, &vm->ipt32, code, state);
+	return error;
+}
+
+static void destroy_ground(struct co_vm *vm)
+{
+	co_ipt_destroy(&vm->ipt32);
+	co_ipt_destroy(&vm->ipt);
+}
+
+/* The shared area but for its code, if that is the driver's own text; or all of
+ * it, with a copy of the code, if both must lie below 4 GiB. */
+static u32 area_pages(const struct co_vm *vm)
+{
+	return CO_AREA_PAGES - (vm->way->identity ? 0 : 1);
+}
+
+/* 32-bit page tables reach no further; and some kernels need some there. */
+static u64 memory_limit(const struct co_vm *vm, u32 note_flags)
+{
+	return vm->way->identity || note_flags & CO_NOTE_BELOW_4G ? CO_BELOW_4GIB : CO_ANYWHERE;
+}
+
+static int create_area(struct co_vm *vm)
+{
+	u64 phys;
+
+	vm->area = co_os_pages(area_pages(vm), vm->way->identity, &phys);
+	if (!vm->area)
+		return CO_E_NOMEM;
+	vm->code_phys = phys;
+	if (vm->way->identity) {
+		co_copy(vm->area, vm->way->code, CO_PAGE_SIZE);
+		phys += CO_PAGE_SIZE;
+	} else {
+		vm->code_phys = co_os_code_phys(vm->way->code);
+	}
+	vm->area_phys = phys;
+	vm->st = (struct co_state *)((char *)vm->area +
+				     (vm->way->identity ? CO_PAGE_SIZE : 0));
+	vm->comm = (struct co_comm *)((char *)vm->st +
+				      (CO_AREA_COMM - CO_AREA_STATE) * CO_PAGE_SIZE);
+	return 0;
+}
+
+static void destroy_area(struct co_vm *vm)
+{
+	co_os_pages_free(vm->area, area_pages(vm));
+	vm->area = NULL;
+	vm->st = NULL;
+	vm->comm = NULL;
 }
 
 /*
@@ -69,35 +157,30 @@ int co_vm_create(struct co_vm *vm, struct co_create *arg)
 	error = co_host_check(arg->note_flags);
 	if (error)
 		return error;
+	vm->way = co_way_to(arg->note_flags);
 	/* The passage is one page of code, and must be all of one page. */
-	if ((u64)(char *)co_passage % CO_PAGE_SIZE)
+	if (co_address(vm->way->code) % CO_PAGE_SIZE)
 		return CO_E_HOST;
-	vm->code_phys = co_os_code_phys((char *)co_passage);
 	vm->tsc_khz = co_os_tsc_khz();
 
 	error = co_pool_take(vm, CO_UP(arg->mem_bytes, CO_CHUNK_SIZE) / CO_CHUNK_SIZE,
 			     CO_UP(arg->image_bytes, CO_CHUNK_SIZE) / CO_CHUNK_SIZE,
+			     memory_limit(vm, arg->note_flags),
 			     vm->range, &vm->nranges);
 	if (error)
 		return error;
-	error = CO_E_NOMEM;
-	vm->st = co_os_pages(CO_AREA_DATA_PAGES, &vm->area_phys);
-	if (!vm->st)
+	error = create_area(vm);
+	if (error)
 		goto give_memory;
-	vm->comm = (struct co_comm *)((char *)vm->st +
-				      (CO_AREA_COMM - CO_AREA_STATE) * CO_PAGE_SIZE);
-	error = co_fpu_create(&vm->fpu);
+	error = co_fpu_create(&vm->fpu, vm->way->identity);
 	if (error)
 		goto free_area;
-	error = co_ipt_create(&vm->ipt, co_host_levels(), vm->range, vm->nranges);
+	error = create_ground(vm, arg->area_va);
 	if (error)
-		goto free_fpu;
-	error = map_worlds(vm, arg->area_va);
-	if (error)
-		goto free_ipt;
+		goto free_ground;
 	error = co_snapshot_create(vm);
 	if (error)
-		goto free_ipt;
+		goto free_ground;
 
 	co_worlds_create(vm, arg->area_va);
 	vm->comm->abi_version = CO_ABI_VERSION;
@@ -113,14 +196,11 @@ int co_vm_create(struct co_vm *vm, struct co_create *arg)
 	co_publish(&vm->state, CO_VM_CREATED);
 	return 0;
 
-free_ipt:
-	co_ipt_destroy(&vm->ipt);
-free_fpu:
+free_ground:
+	destroy_ground(vm);
 	co_fpu_destroy(&vm->fpu);
 free_area:
-	co_os_pages_free(vm->st, CO_AREA_DATA_PAGES);
-	vm->st = NULL;
-	vm->comm = NULL;
+	destroy_area(vm);
 give_memory:
 	co_pool_give(vm);
 	vm->nranges = 0;
@@ -135,9 +215,9 @@ void co_vm_destroy(struct co_vm *vm)
 	if (vm->st->stack_guard != CO_STACK_GUARD)
 		co_os_log("the passage's stack has overflown, or the guest wrote to it");
 	co_snapshot_destroy(vm);
-	co_ipt_destroy(&vm->ipt);
+	destroy_ground(vm);
 	co_fpu_destroy(&vm->fpu);
-	co_os_pages_free(vm->st, CO_AREA_DATA_PAGES);
+	destroy_area(vm);
 	co_pool_give(vm);
 	co_zero(vm, sizeof(*vm));
 }
@@ -154,15 +234,51 @@ int co_vm_owns(const struct co_vm *vm, u64 phys, u64 bytes)
 	return 0;
 }
 
-/* Entry and boot_params must lie in the guest's memory, the latter whole. */
-int co_vm_start(struct co_vm *vm, const struct co_start *arg)
+int co_vm_is_pseudo_physical(const struct co_vm *vm)
 {
-	if (vm->state != CO_VM_CREATED)
-		return vm->state == CO_VM_ENDED ? CO_E_GONE : CO_E_BUSY;
-	if (arg->reserved || !co_vm_owns(vm, arg->entry, 1) ||
+	return vm->way->mode & CO_NOTE_I386;
+}
+
+/* Entry and boot_params must lie in the guest's memory, the latter whole. */
+static int check_start(const struct co_vm *vm, const struct co_start *arg)
+{
+	if (arg->code_selector || arg->boot32 || arg->root ||
+	    !co_vm_owns(vm, arg->entry, 1) ||
 	    !co_vm_owns(vm, arg->boot_params, CO_PAGE_SIZE))
 		return CO_E_INVAL;
-	co_world_enter(vm->st, arg->entry, arg->boot_params);
+	return 0;
+}
+
+/* Is there a whole page of the kernel's half at this virtual address? */
+static int is_page_i386(u64 va)
+{
+	return va >= GIB4 / 4 && va <= GIB4 - CO_PAGE_SIZE && va % CO_PAGE_SIZE == 0;
+}
+
+/* An i386 guest's are virtual addresses, and what they lead to is for its page
+ * directory to say; that must be its own. */
+static int check_start_i386(const struct co_vm *vm, const struct co_start *arg)
+{
+	if (arg->code_selector != CO_SEL_CODE && arg->code_selector != CO_SEL_CODE32)
+		return CO_E_INVAL;
+	if (arg->entry < GIB4 / 4 || arg->entry >= GIB4 ||
+	    !is_page_i386(arg->boot_params) || !is_page_i386(arg->boot32))
+		return CO_E_INVAL;
+	if (arg->root % CO_PAGE_SIZE || !co_vm_owns(vm, arg->root, CO_PAGE_SIZE))
+		return CO_E_INVAL;
+	return 0;
+}
+
+int co_vm_start(struct co_vm *vm, const struct co_start *arg)
+{
+	int error;
+
+	if (vm->state != CO_VM_CREATED)
+		return vm->state == CO_VM_ENDED ? CO_E_GONE : CO_E_BUSY;
+	error = co_vm_is_pseudo_physical(vm) ? check_start_i386(vm, arg) : check_start(vm, arg);
+	if (error)
+		return error;
+	co_world_enter(vm, arg);
 	co_set_wall(vm->comm);
 	co_publish(&vm->state, CO_VM_STARTED);
 	return 0;
@@ -227,7 +343,12 @@ int co_vm_kick(struct co_vm *vm)
 /* A fraction of a tick is lost at each conversion, which nobody will miss. */
 static u64 ticks_to_ns(u64 ticks, u32 khz)
 {
-	return khz ? ticks / khz * 1000000 + ticks % khz * 1000000 / khz : 0;
+	u64 ms;
+
+	if (!khz)
+		return 0;
+	ms = co_divide(ticks, khz);
+	return ms * 1000000 + co_divide((ticks - ms * khz) * 1000000, khz);
 }
 
 /* Counters; they may be in motion. In the state NEW, only the pool's are set. */

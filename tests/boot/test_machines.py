@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
-from pipeline import lock
+from pipeline import available, lock
 from pipeline.declaration import load
 from pipeline.digest import sha256_file
 from pipeline.errors import UserError
@@ -24,11 +25,20 @@ PATHS = Paths(ROOT)
 KEYS = {"machine", "verdict", "kernel", "host", "boot_seconds", "checks", "host_alive_after", "artifacts",
         "inputs", "tools"}
 
+# Scenarios that would take a good part of the time that all tests may have.
+LONG = {"clock"}
+
 pytestmark = pytest.mark.boot
 
 
 @pytest.mark.parametrize("name", DECLARATION.machines)
 def test_machine(name: str) -> None:
+    unreachable = available.unreachable(PATHS)
+    for kernel in DECLARATION.kernels_of(DECLARATION.machines[name]):
+        if kernel in unreachable:
+            pytest.skip(f"the source of Linux {kernel} cannot be reached: {unreachable[kernel]}")
+    if DECLARATION.machines[name].scenario in LONG and os.environ.get("COLINUX_LONG", "0") in ("", "0"):
+        pytest.skip(f"ten minutes long: ./doit boot:{name}, or COLINUX_LONG=1")
     digest = lock.load(ROOT / "colinux.lock").digest()
     try:
         verdict = launcher.judge(name, DECLARATION, PATHS, lock_digest=digest)

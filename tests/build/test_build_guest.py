@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import re
-import struct
-import subprocess
 import time
 from pathlib import Path
 
+import guest_kit
 import pytest
 
-from pipeline import kconfig, kernel, patching, stamp
+from pipeline import kconfig, kernelconfig, patching
 from pipeline.declaration.model import Kernel
 from pipeline.tasks import Project
 
@@ -19,19 +17,15 @@ pytestmark = pytest.mark.build
 
 NAME = "6.1-x86_64"
 
-# Instructions that reach registers or ports which may be the host's.
-PRIVILEGED = re.compile(
-    r"\t(wrmsr|in|out|insb|insw|insl|outsb|outsw|outsl|hlt|mwait|lgdt|lidt|lldt|ltr|xsetbv|wbinvd|invd)\b")
-
 # Every function of the image that has one, and why it does no harm. One that is not here has to be
 # looked at: a point release or an option has brought a way to disturb the host.
 REVIEWED = {
-    "writes what the world switch carries over (descriptor tables, FS and GS bases, system calls' "
+    "writes what the world switch carries over (descriptor tables, LDT, FS and GS bases, system calls' "
     "registers, EFER, TSC_AUX, DEBUGCTL, XCR0)": """
         __switch_to __switch_to_xtra __wrgsbase_inactive arch_setup_new_exec check_null_seg_clears_base
         cpu_init cpu_init_exception_handling do_arch_prctl_64 do_arch_prctl_common early_setup_idt exc_debug
         fpu__init_cpu_xstate idt_invalidate idt_setup_apic_and_irq_gates idt_setup_early_handler
-        idt_setup_early_traps load_current_idt load_direct_gdt load_fixmap_gdt load_percpu_segment
+        idt_setup_early_traps load_current_idt load_direct_gdt load_fixmap_gdt load_mm_ldt load_percpu_segment
         secondary_startup_64_no_verify set_task_blockstep startup_64 startup_64_setup_env switch_to_new_gdt
         syscall_init x86_gsbase_write_cpu_inactive""",
     "for a CPU feature that co_absent_features declares absent": """
@@ -67,13 +61,7 @@ REVIEWED = {
 def project() -> Project:
     """The checkout, with its kernel built (nothing happens when it is)."""
     here = Project.here()
-    works = {work.name: work for work in (*here.fetches(), *here.patches(), *here.kernels())}
-    sources = [f"fetch:{source}" for source in here.declaration.kernels[NAME].sources[:1]]
-    for name in (*sources, f"patch:{NAME}", f"kernel:{NAME}"):
-        work = works[name]
-        if stamp.why_stale(work.job(), here.paths) is not None:
-            work.act()
-            stamp.finish(work.job(), here.paths)
+    here.bring(f"kernel:{NAME}")
     return here
 
 
@@ -89,26 +77,7 @@ def out(project: Project) -> Path:
 
 @pytest.fixture(scope="module")
 def symbols(out: Path) -> dict[str, int]:
-    return {name: int(address, 16) for address, _, name in
-            (line.split() for line in (out / "System.map").read_text().splitlines())}
-
-
-def segments(image: bytes) -> list[tuple[int, int, int, int]]:
-    """(physical address, offset, bytes in the file, bytes in memory) of every PT_LOAD."""
-    table, = struct.unpack_from("<Q", image, 32)
-    count, = struct.unpack_from("<H", image, 56)
-    found = []
-    for index in range(count):
-        kind, _, offset, _, physical, in_file, in_memory, _ = struct.unpack_from("<IIQQQQQQ", image, table + 56 * index)
-        if kind == 1:
-            found.append((physical, offset, in_file, in_memory))
-    return found
-
-
-def note(image: bytes) -> tuple[int, int, int, int]:
-    """abi_version, flags, area_va, area_pte of the image's colinux note."""
-    at = image.index(struct.pack("<III", 8, 24, 1) + b"colinux\0")
-    return struct.unpack_from("<IIQQ", image, at + 20)  # type: ignore[return-value]
+    return guest_kit.symbols(out / "System.map")
 
 
 def test_the_series_is_checked_within_seconds(project: Project, guest: Kernel) -> None:
@@ -121,7 +90,7 @@ def test_every_option_survived_and_the_ways_into_ring_0_are_shut(
     project: Project, guest: Kernel, out: Path
 ) -> None:
     config = kconfig.read_config((out / "config").read_text())
-    for request in kernel.requests(guest, project.paths).values():
+    for request in kernelconfig.requests(guest, project.paths).values():
         assert config.get(request.symbol, "n") == request.value, request.where
     for symbol in ("MODULES", "DEVMEM", "DEVPORT", "X86_IOPL_IOPERM", "KEXEC", "KEXEC_FILE", "PROC_KCORE", "X86_MSR"):
         assert symbol not in config
@@ -130,7 +99,7 @@ def test_every_option_survived_and_the_ways_into_ring_0_are_shut(
 
 def test_the_note_tells_the_loader_where_the_shared_area_goes(out: Path, symbols: dict[str, int]) -> None:
     image = (out / "vmlinux").read_bytes()
-    abi, flags, area_va, area_pte = note(image)
+    abi, flags, area_va, area_pte = guest_kit.note(image)
     header = (Path(__file__).resolve().parents[2] / "runtime/abi/colinux_abi.h").read_text()
     assert f"#define CO_ABI_VERSION\t\t{abi}u" in header
     assert flags & 1, "the guest must run with five levels of page tables too"
@@ -140,13 +109,13 @@ def test_the_note_tells_the_loader_where_the_shared_area_goes(out: Path, symbols
     assert area_va % 4096 == 0
     assert area_pte == table + (area_va - first_va) // 4096 * 8
     for slot in range(area_pte, area_pte + 7 * 8, 8):
-        physical, offset, _, _ = next(s for s in segments(image) if s[0] <= slot < s[0] + s[2])
+        physical, offset, _, _ = next(s for s in guest_kit.segments(image) if s[0] <= slot < s[0] + s[2])
         assert image[offset + slot - physical :][:8] == bytes(8), "the slots are the loader's to fill"
 
 
 def test_the_image_is_small(out: Path) -> None:
     """Image, parameters and initrd need one contiguous run: it must fit where memory is fragmented."""
-    loads = segments((out / "vmlinux").read_bytes())
+    loads = guest_kit.segments((out / "vmlinux").read_bytes())
     assert max(p + m for p, _, _, m in loads) - min(p for p, _, _, _ in loads) <= 16 << 20
 
 
@@ -157,16 +126,7 @@ def test_no_trace_of_this_machine(project: Project, out: Path) -> None:
 
 
 def test_every_privileged_instruction_was_looked_at(out: Path) -> None:
-    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", out / "vmlinux"],
-                          check=True, capture_output=True, text=True).stdout
-    found: dict[str, set[str]] = {}
-    function = ""
-    for line in text.splitlines():
-        if line.endswith(">:"):
-            # gcc's clones of a function are that function
-            function = re.sub(r"\.(part|constprop|isra|cold)(\.\d+)?", "", line.split("<", 1)[1][:-2])
-        elif match := PRIVILEGED.search(line):
-            found.setdefault(function, set()).add(match[1])
+    found = guest_kit.privileged(out / "vmlinux")
     assert "syscall_init" in found
     known = {name for names in REVIEWED.values() for name in names.split()}
     new = {name: sorted(instructions) for name, instructions in found.items() if name not in known}

@@ -108,7 +108,7 @@ NOTE_OWNER = b"colinux\0"
 
 
 def note(
-    abi: int = 1,
+    abi: int = 2,
     flags: int = 1,
     area_va: int = AREA_VA,
     area_pte: int = BASE + 0x3000,
@@ -118,7 +118,7 @@ def note(
     desc: bytes | None = None,
 ) -> bytes:
     """An ELF note; area_pte defaults to the page after the text."""
-    body = struct.pack("<IIQQ", abi, flags, area_va, area_pte) if desc is None else desc
+    body = struct.pack("<IIQQQQII", abi, flags, area_va, area_pte, 0, 0, 0, 0) if desc is None else desc
     return (
         struct.pack("<III", len(owner), len(body), kind)
         + owner.ljust(-(-len(owner) // 4) * 4, b"\0")
@@ -184,6 +184,7 @@ def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         env=environment(),
         text=True,
+        errors="backslashreplace",  # paths are shown as they are, in whatever encoding
         capture_output=True,
         check=False,
         stdin=subprocess.DEVNULL,

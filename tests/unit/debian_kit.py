@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import io
+import lzma
 import os
 import shutil
 import subprocess
@@ -36,9 +38,9 @@ class Key:
             capture_output=True,
         ).stdout
 
-    def detach(self, data: bytes) -> bytes:
+    def detach(self, data: bytes, *options: str) -> bytes:
         return subprocess.run(
-            ["gpg", "--homedir", self.home, "--batch", "--detach-sign", "-o", "-"],
+            ["gpg", "--homedir", self.home, "--batch", *options, "--detach-sign", "-o", "-"],
             input=data,
             check=True,
             capture_output=True,
@@ -46,8 +48,8 @@ class Key:
 
 
 @contextmanager
-def key(name: str) -> Iterator[Key]:
-    """A fresh key; its agent ends with the block."""
+def key(name: str, *, expires: str = "never", made: str = "") -> Iterator[Key]:
+    """A fresh key, as if `made` at that time (ISO 8601, as gpg reads it); its agent ends with the block."""
     # A short path: gpg-agent's socket lies in it, and such a name may have 107 characters.
     home = Path(tempfile.mkdtemp(prefix="ck-", dir="/tmp"))
     try:
@@ -58,13 +60,14 @@ def key(name: str) -> Iterator[Key]:
                 home,
                 "--batch",
                 "--quiet",
+                *([f"--faked-system-time={made}!"] if made else []),
                 "--passphrase",
                 "",
                 "--quick-gen-key",
                 f"{name} <{name}@example.org>",
                 "ed25519",
                 "sign",
-                "never",
+                expires,
             ],
             check=True,
             capture_output=True,
@@ -127,12 +130,42 @@ class Package:
         return f"main/{self.name}_{self.version.split(':')[-1]}_{self.arch}.deb"
 
 
+@dataclass
+class SourcePackage:
+    """A source package of format 3.0 (quilt): the author's files, and Debian's, patches/... among them."""
+
+    name: str
+    version: str
+    author: dict[str, str]
+    debian: dict[str, str]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What the pool holds, by file name."""
+        version = self.version.split(":")[-1]
+        upstream = version.split("-")[0]
+        return {
+            f"{self.name}_{version}.dsc": f"Source: {self.name}\nVersion: {self.version}\n".encode(),
+            f"{self.name}_{upstream}.orig.tar.bz2": bz2.compress(
+                tarballs({f"{self.name}-{upstream}/{path}": text for path, text in self.author.items()})
+            ),
+            f"{self.name}_{version}.debian.tar.xz": lzma.compress(
+                tarballs({f"debian/{path}": text for path, text in self.debian.items()})
+            ),
+        }
+
+
 def tarball(name: str, text: str) -> bytes:
+    return tarballs({name: text})
+
+
+def tarballs(files: dict[str, str]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        info = tarfile.TarInfo(name)
-        info.size = len(text)
-        archive.addfile(info, io.BytesIO(text.encode()))
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
     return out.getvalue()
 
 
@@ -143,6 +176,7 @@ class FakeDebian:
         self.server = server
         self.signer = signer
         self.packages: dict[str, list[Package]] = {"bookworm": [], "bookworm-security": []}
+        self.sources: list[SourcePackage] = []  # all in bookworm
 
     def root(self, suite: str) -> str:
         return "/debian-security" if suite.endswith("-security") else "/debian"
@@ -164,6 +198,9 @@ class FakeDebian:
         for suite, packages in self.packages.items():
             for package in packages:
                 self.server.serve(f"{self.root(suite)}/{self.pool(suite)}{package.path}", package.deb)
+            for source in self.sources if suite == "bookworm" else ():
+                for name, data in source.files.items():
+                    self.server.serve(f"{self.root(suite)}/{self.pool(suite)}{name}", data)
             self.serve_index(suite, "".join(self.stanza(suite, p) for p in packages).encode(), signer or self.signer)
 
     def stanza(self, suite: str, package: Package) -> str:
@@ -171,6 +208,15 @@ class FakeDebian:
         return (
             f"{package.control}Filename: {self.pool(suite)}{package.path}\nSize: {len(deb)}\n"
             f"SHA256: {hashlib.sha256(deb).hexdigest()}\n\n"
+        )
+
+    def source_stanza(self, suite: str, source: SourcePackage) -> str:
+        sums = "".join(
+            f" {hashlib.sha256(data).hexdigest()} {len(data)} {name}\n" for name, data in source.files.items()
+        )
+        return (
+            f"Package: {source.name}\nFormat: 3.0 (quilt)\nVersion: {source.version}\n"
+            f"Directory: {self.pool(suite).rstrip('/')}\nChecksums-Sha256:\n{sums}Section: utils\n\n"
         )
 
     def serve_index(self, suite: str, index: bytes, signer: Key) -> None:
@@ -182,6 +228,10 @@ class FakeDebian:
         for arch in ("amd64", "i386"):
             self.server.serve(f"{base}/main/binary-{arch}/Packages", index)
             release += f" {hashlib.sha256(index).hexdigest()} {len(index)} main/binary-{arch}/Packages\n"
+        listed = self.sources if suite == "bookworm" else []
+        sources = "".join(self.source_stanza(suite, source) for source in listed).encode()
+        self.server.serve(f"{base}/main/source/Sources", sources)
+        release += f" {hashlib.sha256(sources).hexdigest()} {len(sources)} main/source/Sources\n"
         self.server.serve(f"{base}/InRelease", signer.clearsign(release))
 
     def asked(self, word: str) -> list[str]:

@@ -42,17 +42,23 @@ config ALWAYS
 """
 
 MAKEFILE = """\
-C := $(or $(KCONFIG_CONFIG),$(O)/.config)
-tinyconfig:
+OUT := $(or $(O),.)
+C := $(or $(KCONFIG_CONFIG),$(OUT)/.config)
+tinyconfig allnoconfig:
 \tprintf 'CONFIG_ALWAYS=y\\nCONFIG_CRYPTO=n\\n' > $(C)
 olddefconfig:
 \tgrep -E '^CONFIG_(NET|ALWAYS|HELPER|NAME)=' $(C) > $(C).new; mv $(C).new $(C)
+oldconfig:
+\t@for question in 1 2 3; do read answer || { echo 'error: nobody answers'; exit 1; }; done
+\t@$(MAKE) olddefconfig
+dep:
+\techo dep >> .depend
 vmlinux:
 \t@echo '  CC      main.o'
-\t@echo "$$KBUILD_BUILD_TIMESTAMP $$KBUILD_BUILD_USER" > $(O)/banner.c
+\t@echo "$$KBUILD_BUILD_TIMESTAMP $$KBUILD_BUILD_USER" > $(OUT)/banner.c
 \t@echo '  CC      ours.o'
 \t@sh $(CURDIR)/broken.sh
-\t@cp /bin/true $(O)/vmlinux; echo 'map' > $(O)/System.map
+\t@cp /bin/true $(OUT)/vmlinux; echo 'map' > $(OUT)/System.map
 \t@echo '  LD      vmlinux'
 """
 
@@ -117,7 +123,7 @@ class Checkout:
         blob = Blob(name="fake.tar", kind="tarball", url="u", size=1, sha256="1" * 64)
         self.lock = Lock({"source:fake": (blob,)})
         self.kernel = Kernel(
-            name="fake-1", series="1", arch="x86_64", sources=("fake",), patches="fake", overlay=("ours",),
+            name="fake-1", series="6.1", arch="x86_64", sources=("fake",), patches="fake", overlay=("ours",),
             base="tinyconfig", fragments=("base",), options={}, compiler="gcc-12-x86_64")
         self.decl: Any = SimpleNamespace(project=SimpleNamespace(epoch=86400))
 

@@ -14,6 +14,7 @@ scripts by what they contain, so that whole boots are played in a second. Words
     no-off        the guest does not switch off        leak          the host loses 20 MiB a guest
     complain      the host's log has an oops           bad-disk      host and guest read different disks
     no-nmi        NMIs do not arrive                   linger        it stays after SIGTERM
+    slow-clock    the guest's clock jumps under load   no-double     a lost stack ends in another panic
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ CONSOLE = next(m[1] for word in sys.argv if (m := re.match(r"file,id=serial,path
 
 DISK = "d" * 64
 FILE = "f" * 64
+STATE = ("ldt", "segments", "watch", "int80", "tls", "bases", "syscall", "compat32", "fast32")
 state = {"guests": 0, "nmis": 0, "mces": 0, "driver": False}
 
 
@@ -92,6 +94,9 @@ class Guest:
         state["guests"] += 1
         if "colinux.fault=early" in script:
             self.end(16, "colinux-daemon: guest panic: early exception 0x0e at co_early_setup+0x10\n")
+        elif "colinux.fault=double" in script:
+            self.screen.send("[    0.5] traps: PANIC: double fault, error_code: 0x0\n" * ("no-double" not in MODES))
+            self.end(16, "colinux-daemon: guest panic: Fatal exception\n")
         elif "rdinit=/bin/false" in script:
             self.end(16, "colinux-daemon: guest panic: Attempted to kill init! exitcode=0x00000100\n")
         elif "refused" in MODES:
@@ -136,6 +141,7 @@ class Guest:
             self.end(16, "colinux-daemon: guest panic: too many forks\n")
             return None
         if "spin" in script or "fpu 100" in script or "while :" in script:
+            loaded.append(number)
             return None
         faults = "bad-forks" in MODES
         answers = [
@@ -147,8 +153,14 @@ class Guest:
              "sleep1_median_ms=1.2\nsleep1_max_ms=2\nmonotonic_s=1.0\nwall_s=1.0\nreads=9\nbackward=0\n"
              f"epoch={time.time():.3f}\n"),
             ("fpu", "level=avx\nholders=4\nrounds=99\nforks=20\nfaults=0\n"),
+            ("colinux-check state", "".join(f"{kind}=ok rounds=9 holders=2\n" for kind in STATE) +
+             "disturbances=9\ninterrupts=900\nfaults=0\n"),
             ("forks 300", f"fault: fork 7\nforks=300\nseconds=1\nfaults={int(faults)}\n" if faults else
              "forks=300\nseconds=1.000\nfaults=0\n"),
+            ("colinux-df", "interrupts_before=1\ndf_before=8\ndf_with=4104\ndf_after=8\ninterrupts_after=9\ntotal=9\n"
+             "free_total=9\nfree_used=4\nfree_free=5\n"),
+            ("readlink -f", "cobd0=/dev/vda\nserial.cobd0=cobd0\n" + "hda1=/dev/vda\n" * ("hda1" in script)),
+            ("clock 0", f"epoch={time.time() + (0.2 if 'slow-clock' in MODES and loaded else 0):.6f}\n"),
             ("is-system-running", "running\n"),
             ("apt-get", "apt 2.6.1 (amd64)\n"),
             ("serial-getty", "getty=active\n"),
@@ -162,6 +174,7 @@ class Guest:
 
 guests: dict[int, Guest] = {}
 loads: list[str] = []
+loaded: list[str] = []  # the same in the guests
 
 
 def host_run(host: Line, number: str, script: str) -> None:
@@ -195,6 +208,7 @@ def host_run(host: Line, number: str, script: str) -> None:
         ("rmmod", 0, ""),
         ("dmesg", 0, f"[    0.0] Linux version 6.1.0-fake\n{oops}"),
         ("echo alive", 0, "alive\n"),
+        ("clock 0", 0, f"epoch={time.time():.6f}\n"),
         ("timers 30", 0, "sleep10_median_ms=10.2\n"),
         ("NMI:", 0, f"NMI: {seen} {seen} Non-maskable interrupts\n"),
         ("MCE:", 0, f"MCE: {state['mces']} 0 Machine check exceptions\n"),
@@ -226,6 +240,7 @@ def qmp_line(line: str) -> None:
     text = ""
     if name == "human-monitor-command":
         state["mces"] += 1
+        console("mce: [Hardware Error]: CPU 0: Machine Check Exception: 5 Bank 9\n")
     if name not in ("qmp_capabilities", "inject-nmi", "human-monitor-command"):
         qmp.send(json.dumps({"error": {"class": "CommandNotFound", "desc": f"no {name}"}}) + "\n")
         return

@@ -29,13 +29,13 @@ from pipeline.declaration.model import (
     Timeouts,
 )
 from pipeline.paths import Paths, checkout
-from runtime.launcher import artifacts, scenarios
+from runtime.launcher import artifacts, clock, scenarios
 from runtime.launcher.boot import Verdict, boot, judge
 
 ROOT = checkout().root
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
-ALL_CHECKS = ("uname", "memory", "disk", "timers", "fpu", "forks", "poweroff",
+ALL_CHECKS = ("uname", "memory", "disk", "names", "timers", "fpu", "state", "forks", "poweroff",
               "host-clean", "host-leak", "second-guest", "two-guests", "unload")  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def declaration(root: Path, *machines: Machine) -> Declaration:
     host = Host("linux-amd64", "linux", "x86_64", "", "", (), Qemu("max", 2, 512))
     return Declaration(
         path=path, project=Project("colinux", "0", machines[0].name, 0), sources={},
-        kernels={kernel.name: kernel}, hosts={host.name: host}, rootfs={},
+        kernels={kernel.name: kernel}, userlands={}, hosts={host.name: host}, rootfs={},
         machines={one.name: one for one in machines}, release=Release("colinux"),
     )  # fmt: skip
 
@@ -95,6 +95,7 @@ class Stage:
         monkeypatch.setattr(scenarios, "NMI_PERIOD", 0.001)
         monkeypatch.setattr(scenarios, "MCE_PERIOD", 0.002)
         monkeypatch.setattr(scenarios, "MCE_LEAST", 1)
+        monkeypatch.setattr(clock, "SECONDS", 0.2)
 
     def _host_image(self, *_: object) -> Path:
         image = self.paths.build / "host.cpio"
@@ -137,8 +138,10 @@ class PtyAgent:
             [program, self.device], stdin=subprocess.DEVNULL, preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, 9))
         self.sock, self._ours = socket.socketpair()
         self._slave = slave  # open, so that the line lives when the agent reopens it
-        for source, target in ((self._read_line, self._write_sock), (self._read_sock, self._write_line)):
-            threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
+        ways = ((self._read_line, self._write_sock), (self._read_sock, self._write_line))
+        self._carriers = [threading.Thread(target=self._carry, args=way, daemon=True) for way in ways]
+        for carrier in self._carriers:
+            carrier.start()
 
     def _read_line(self) -> bytes:
         try:
@@ -170,6 +173,11 @@ class PtyAgent:
         self.process.kill()
         self.process.wait()
         self.sock.close()
-        self._ours.close()
         os.close(self._slave)
+        # Both ends are gone, so both ways end. Only then may the numbers be given up: a carrier that
+        # still reads would steal the next terminal's bytes.
+        for carrier in self._carriers:
+            carrier.join(10)
+            assert not carrier.is_alive()
+        self._ours.close()
         os.close(self.master)

@@ -8,6 +8,7 @@ import itertools
 import os
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import daemon_kit
@@ -41,7 +42,7 @@ def test_the_end_decides_the_exit_code(name: str, tmp_path: Path) -> None:
 
 DRIVERS = {
     "absent": (14, "the fake driver is not installed"),
-    "old": (3, "the driver speaks ABI version 0, this daemon version 1; install both from one release"),
+    "old": (3, "the driver speaks ABI version 1, this daemon version 2; install both from one release"),
     "nomem": (255, "the host has no 64 MiB for the guest"),
     "cannot": (255, "this host cannot run this guest; the host kernel's log says why"),
 }
@@ -56,7 +57,7 @@ def test_a_driver_that_cannot(driver: str, tmp_path: Path) -> None:
 
 
 def test_status_driver(tmp_path: Path) -> None:
-    assert boot(tmp_path, "", "--status-driver").stdout == "driver fake, ABI 1\n"
+    assert boot(tmp_path, "", "--status-driver").stdout == "driver fake, ABI 2\n"
     assert boot(tmp_path, "", "--status-driver", driver="old").returncode == 3
     assert boot(tmp_path, "", "--status-driver", driver="absent").returncode == 14
 
@@ -114,7 +115,7 @@ def test_the_guest_finds_what_it_needs(tmp_path: Path) -> None:
     assert image[0x4000:0x7000] == bytes(0x3000), "bss must be cleared"
 
     page = (tmp_path / "params.bin").read_bytes()
-    params, cmdline = page[:4096], page[4096:]
+    params, cmdline = page[:4096], page[4096:8192]
     assert cmdline[: cmdline.index(0)] == b"console=hvc0 quiet a=b"
     assert params[0x1FE:0x200] == b"\x55\xaa" and params[0x202:0x206] == b"HdrS"
     assert struct.unpack_from("<I", params, 0x228)[0] == numbers["params"] + 4096
@@ -169,6 +170,7 @@ def test_boot_params_are_where_linux_has_them(tmp_path: Path) -> None:
         "EXT_RAMDISK_IMAGE": "ext_ramdisk_image",
         "EXT_RAMDISK_SIZE": "ext_ramdisk_size",
         "EXT_CMD_LINE_PTR": "ext_cmd_line_ptr",
+        "ALT_MEM_K": "alt_mem_k",
         "E820_ENTRIES": "e820_entries",
         "E820_TABLE": "e820_table",
         **{
@@ -292,3 +294,66 @@ def test_closed_descriptors_are_not_reused(tmp_path: Path) -> None:
     )
     assert done.returncode == 16
     assert (tmp_path / "disk").read_bytes() == bytes(4096)
+
+
+# --- programs of the host, the console's size -----------------------------------------------------------
+
+
+def test_a_program_runs_as_long_as_the_guest(tmp_path: Path) -> None:
+    """Started with its arguments, with nothing to read; ended with the guest, children and all."""
+    (tmp_path / "server").write_text(
+        '#!/bin/sh\necho "with $#: $1 $2" > started\ncat\necho talk\nsleep 1000 &\necho $$ $! > pids\nwait\n'
+    )
+    (tmp_path / "server").chmod(0o755)
+    begun = time.monotonic()
+    done = boot(tmp_path, "sleep 1500;leave 8", 'exec3=./server,"-a  b"', "-v1")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - begun < 30
+    assert (tmp_path / "started").read_text() == "with 2: -a b\n"
+    assert "exec3: ./server was started\n" in done.stderr
+    assert "talk\n" in done.stderr and "talk" not in done.stdout
+    for pid in (tmp_path / "pids").read_text().split():
+        assert not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_a_program_that_does_not_want_to_end(tmp_path: Path) -> None:
+    (tmp_path / "stubborn").write_text("#!/bin/sh\ntrap '' TERM\necho $$ > pid\nwhile :; do sleep 1; done\n")
+    (tmp_path / "stubborn").chmod(0o755)
+    assert boot(tmp_path, "sleep 1500;leave 8", "exec0=./stubborn").returncode == 0
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+def test_a_program_has_no_files_of_the_daemons(tmp_path: Path) -> None:
+    (tmp_path / "disk.img").write_bytes(bytes(4096))
+    (tmp_path / "nosy").write_text("#!/bin/sh\nls -l /proc/$$/fd > files\n")
+    (tmp_path / "nosy").chmod(0o755)
+    assert boot(tmp_path, "sleep 1500;leave 8", "exec0=./nosy", "cobd0=disk.img").returncode == 0
+    files = (tmp_path / "files").read_text()
+    assert "/dev/null" in files and "disk.img" not in files and "colinux" not in files
+
+
+@pytest.mark.parametrize("program", ["./nothing", "no-such-program-anywhere"])
+def test_a_program_that_is_not_there(program: str, tmp_path: Path) -> None:
+    done = boot(tmp_path, "say never;leave 8", f"exec0={program}")
+    assert (done.returncode, done.stdout) == (255, "")
+    assert f"argument 3: exec0={program}: No such file or directory" in done.stderr
+
+
+def test_a_program_in_vain(tmp_path: Path) -> None:
+    """One that ends by itself is no reason to end the guest."""
+    done = boot(tmp_path, "sleep 500;say here;leave 8", "exec0=true", "exec1=false")
+    assert (done.returncode, done.stdout) == (0, "here")
+
+
+def test_the_size_of_a_console_that_is_no_terminal(tmp_path: Path) -> None:
+    assert boot(tmp_path, "size;leave 8", "cocon=132x43").stdout == "size 132x43\n"
+    assert boot(tmp_path, "size;leave 8").stdout == "size 0x0\n"
+
+
+def test_the_kernel_gets_the_names_of_disks(tmp_path: Path) -> None:
+    for name in ("a.img", "b.img"):
+        (tmp_path / name).write_bytes(bytes(4096))
+    (tmp_path / "my.conf").write_text("cobd2=a.img\nhdb1=b.img,ro\nroot=/dev/cobd2\n")
+    assert boot(tmp_path, "dump;leave 8", "@my.conf").returncode == 0
+    line = (tmp_path / "params.bin").read_bytes()[4096:].partition(b"\0")[0]
+    assert line == b"console=hvc0 colinux.names=cobd0:hdb1,cobd2 root=/dev/vdb"

@@ -23,14 +23,14 @@ BAD = {
     "three bytes of ELF": (b"\x7fEL", "is not an ELF file"),
     "gzip": (b"\x1f\x8b\x08" + bytes(100), "is compressed with gzip; give the uncompressed vmlinux"),
     "bzImage": (bytes(0x202) + b"HdrS" + bytes(512), "is a compressed boot image (bzImage)"),
-    "32-bit": (b"\x7fELF\1\1\1" + bytes(100), "is 32-bit; this host driver boots 64-bit guests"),
-    "32-bit, cut short": (b"\x7fELF\1", "is 32-bit; this host driver boots 64-bit guests"),
+    "32-bit": (header(3, ident=b"\x7fELF\1\1\1"), "is a 32-bit file for ELF machine 62; a guest is x86-64 (62) or i386 (3"),
+    "32-bit, cut short": (b"\x7fELF\1", "is truncated: the ELF header needs 52 bytes, the file has 5"),
     "header cut short": (WHOLE[:63], "is truncated: the ELF header needs 64 bytes, the file has 63"),
     "class 3": (kernel(head=header(3, ident=b"\x7fELF\3\1\1")), "ELF class 3, byte order 1"),
     "big-endian": (kernel(head=header(3, ident=b"\x7fELF\2\2\1")), "ELF class 2, byte order 2"),
     "arm64": (
         kernel(head=header(3, machine=183)),
-        "is for ELF machine 183; this host driver boots x86-64 guests",
+        "is a 64-bit file for ELF machine 183; a guest is x86-64 (62)",
     ),
     "object file": (kernel(head=header(3, kind=1)), "ELF type 1: expected an executable"),
     "core file": (kernel(head=header(3, kind=4)), "ELF type 4: expected an executable"),
@@ -89,13 +89,14 @@ BAD = {
     "another's note": (kernel(note(owner=b"GNU\0\0\0\0\0")), "is not a cooperative kernel"),
     "almost our owner": (kernel(note(owner=b"colinuxx")), "is not a cooperative kernel"),
     "another type": (kernel(note(kind=2)), "is not a cooperative kernel"),
-    "newer ABI": (kernel(note(abi=2)), "was built for ABI version 2, this daemon speaks version 1"),
+    "newer ABI": (kernel(note(abi=3)), "was built for ABI version 3, this daemon speaks version 2"),
     "newer ABI, longer note": (
         kernel(note(desc=struct.pack("<I", 7) + bytes(60))),
         "was built for ABI version 7",
     ),
+    "x86-64, says it is not": (kernel(note(flags=2)), "is an x86-64 kernel, and its colinux note says otherwise"),
     "empty note": (kernel(note(desc=b"")), "the colinux note is empty"),
-    "short note": (kernel(note(desc=struct.pack("<I", 1))), "the colinux note has 4 bytes, expected 24"),
+    "short note": (kernel(note(desc=struct.pack("<I", 2))), "the colinux note has 4 bytes, expected 48"),
     "note's name too long": (
         kernel(struct.pack("<III", 2**32 - 1, 24, 1) + bytes(32)),
         "reaches beyond its end",
@@ -104,7 +105,7 @@ BAD = {
         kernel(struct.pack("<III", 8, 2**32 - 4, 1) + b"colinux\0" + bytes(24)),
         "reaches beyond its end",
     ),
-    "our note cut short": (kernel(note(kind=9) + note()[:-8]), "the note at its offset 44 reaches beyond its end"),
+    "our note cut short": (kernel(note(kind=9) + note()[:-8]), "the note at its offset 68 reaches beyond its end"),
     "notes too many": (kernel(segments=[*LOADS, segment(4, 0, 0, 2**40, 0)]), "is truncated: note segment 2"),
     "area not in a page": (
         kernel(note(area_va=0xFFFFFFFFFF579008)),
@@ -148,7 +149,7 @@ def test_a_bad_kernel_is_named(name: str, tmp_path: Path) -> None:
     content, message = BAD[name]
     (tmp_path / "vmlinux").write_bytes(content)
     said = refused(daemon_kit.check(tmp_path, "--check", "kernel=vmlinux"))
-    assert said.startswith("colinux-daemon: vmlinux: ")
+    assert said.startswith("colinux-daemon: argument 2: kernel=vmlinux: ")
     assert message in said
 
 
@@ -162,7 +163,7 @@ def test_a_good_kernel_passes(tmp_path: Path) -> None:
     done = daemon_kit.check(tmp_path, "--check", "kernel=vmlinux", "root=/dev/vda", "quiet")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert "kernel: vmlinux, ABI 1, 28 KiB in memory, entry 0x1000000, shared area at 0xffffffffff579000" in done.stdout
+    assert "kernel: vmlinux, ABI 2, 28 KiB in memory, entry 0x1000000, shared area at 0xffffffffff579000" in done.stdout
     assert "command line: console=hvc0 root=/dev/vda quiet\n" in done.stdout
 
 
@@ -223,7 +224,7 @@ NUMBERS = st.sampled_from(
 @given(
     changes=st.lists(
         st.tuples(
-            st.one_of(st.integers(0, 64 + 3 * 56), st.integers(4 * PAGE, 4 * PAGE + 44)),
+            st.one_of(st.integers(0, 64 + 3 * 56), st.integers(4 * PAGE, 4 * PAGE + 68)),
             NUMBERS,
             st.sampled_from("BHIQ"),
         ),

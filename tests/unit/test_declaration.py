@@ -315,6 +315,32 @@ def test_a_fault_that_only_the_child_has_is_the_child_s(checkout: Path) -> None:
 # --- bad ones: what is changed in BASE, and what is said with which line's text ----------------
 
 BAD = {
+    "a series that nobody can build": (
+        'series = "6.1"', 'series = "2.6.34"', 'series: unknown series "2.6.34"; did you mean "2.6.33"?'
+    ),
+    "an architecture that the series has not": (
+        'series = "6.1"\narch = "x86_64"', 'series = "2.4.37"\narch = "x86_64"', "arch: Linux 2.4.37 is built for i386, not for x86_64"
+    ),
+    "a base that the series has not": (
+        'series = "6.1"', 'series = "2.6.33"\nbase = "tinyconfig"', "base: Linux 2.6.33 has no tinyconfig"
+    ),
+    "a compiler whose source is nowhere": (
+        'arch = "x86_64"\nsources = ["deb", "tar"]\npatches = "linux-6.1"\noverlay = ["guest"]\n'
+        'fragments = ["base", "configs/own.config"]\ncompiler = "gcc-12-x86_64"',
+        'arch = "i386"\nsources = ["deb", "tar"]\npatches = "linux-6.1"\noverlay = ["guest"]\n'
+        'fragments = ["base", "configs/own.config"]\ncompiler = "gcc-3.4.6-i386"',
+        '"gcc-3.4.6-i386" is built from [source."gcc-3.4.6"], which is not declared',
+    ),
+    "a hash without a size": (
+        'urls = ["https://example.org/a.tar.xz"]',
+        f'urls = ["https://example.org/a.tar.xz"]\nsha256 = "{"0" * 64}"',
+        'source.tar.sha256: "sha256" is of no use without "size"',
+    ),
+    "a derived hash that no tree can overrule": (
+        'urls = ["https://example.org/a.tar.xz"]',
+        f'urls = ["https://example.org/a.tar.xz"]\nsha256 = "{"0" * 64}"\nsize = 1\nderived = true',
+        'source.tar.derived: "derived" is of no use without "tree"',
+    ),
     "an unknown reference": (
         'kernel = "6.1-x86_64"',
         'kernel = "6.1-x86_63"',
@@ -400,12 +426,12 @@ BAD = {
     "a disk that is an initramfs": (
         '{ rootfs = "disk" }',
         '{ rootfs = "busybox" }',
-        'machine.basic.disks[0].rootfs: "busybox" is of kind initramfs; expected one of kind ext4 or debian',
+        'machine.basic.disks[0].rootfs: "busybox" is of kind initramfs; expected one of kind ext2, ext3, ext4 or debian',
     ),
     "an initramfs that is a disk": (
         'initramfs = "busybox"',
         'initramfs = "bookworm"',
-        'machine.basic.initramfs: "bookworm" is of kind debian; expected one of kind initramfs; known: busybox',
+        'machine.basic.initramfs: "bookworm" is of kind debian; expected one of kind initramfs or ramdisk; known: busybox',
     ),
     "a disk that is both": (
         '{ rootfs = "disk" }',
@@ -492,6 +518,11 @@ BAD = {
         'default = "basic"',
         'default = "Basic"',
         'project.default: unknown machine "Basic"; did you mean "basic"?',
+    ),
+    "a piece of a source package": (
+        'package = "linux-source-6.1"',
+        'package = "linux"\narch = "source"\nmember = "README"',
+        'source.deb.member: a source package (arch = "source") is unpacked whole',
     ),
     "an option with its prefix": (
         'compiler = "gcc',

@@ -26,6 +26,7 @@ LOGS = {
     "the compiler driver": ("gcc: error: unrecognized command-line option '-mfoo'\n", "gcc: error: unrec"),
     "the linker": (
         "ld: warning: x.o: missing .note.GNU-stack section\n"
+        "ld: NOTE: This behaviour is deprecated\n"
         "ld: arch/x86/colinux/a.o: in function `f':\n"
         "a.c:(.text+0x5): undefined reference to `g'\n"
         "make: *** [Makefile:1: all] Error 1\n",

@@ -170,3 +170,22 @@ def test_only_the_kernels_own_packages_are_locked(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sources, "resolve_packages", lambda *args, **kwargs: closure)
     ctx = sources.Context(paths=kit.Paths(Path("/")), lock=Lock({}), mirrors=Mirrors(()))
     assert [blob.package for blob in hostkernel.resolve(TestAssemble.HOST, ctx)] == names[:5]
+
+
+def test_a_32_bit_hosts_kbuild_runs_on_the_building_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And every package is asked for in the host's own release."""
+    asked = []
+
+    def resolve(names: list[str], arch: str, suite: str | None, ctx: object, *, closure: bool) -> tuple[Blob, ...]:
+        asked.append((names, arch, suite, closure))
+        every = ["linux-image-686", "linux-headers-686", "linux-kbuild-6.1", "busybox-static"] if closure else names
+        return tuple(Blob(name, "debian", package=name, arch=arch) for name in every)
+
+    monkeypatch.setattr(sources, "resolve_packages", resolve)
+    ctx = sources.Context(paths=kit.Paths(Path("/")), lock=Lock({}), mirrors=Mirrors(()))
+    host = Host("h", "linux", "i386", "linux-image-686", "linux-headers-686", (), Qemu("max", 1, 512), "bookworm")
+    found = {blob.package: blob.arch for blob in hostkernel.resolve(host, ctx)}
+    assert found == {"busybox-static": "i386", "linux-headers-686": "i386", "linux-image-686": "i386",
+                     "linux-kbuild-6.1": "amd64"}  # fmt: skip
+    assert asked == [(["linux-image-686", "linux-headers-686", "busybox-static"], "i386", "bookworm", True),
+                     (["linux-kbuild-6.1"], "amd64", "bookworm", False)]

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.daemon import FLAGS
+
 ROOT = Path(__file__).resolve().parents[2]
+INCLUDES = [f"-I{ROOT / 'runtime' / part}" for part in ("abi", "daemon", "agent")]
 PYTHON = ("pipeline/*.py", "runtime/launcher/*.py", "toolchain/*.py")
 STARTS_A_PROGRAM = re.compile(r"^\s*(import subprocess|from subprocess)|os\.(system|popen|exec|spawn|fork)\w*\(", re.M)
 C_FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-fsyntax-only"]
@@ -22,6 +25,11 @@ def tracked(*patterns: str) -> list[Path]:
     out = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
                          cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [ROOT / line for line in out.splitlines() if (ROOT / line).exists()]
+
+
+def not_of(system: str, *patterns: str) -> list[Path]:
+    """The same without another system's: *_linux.c or *_windows.c."""
+    return [path for path in tracked(*patterns) if not path.name.endswith(f"_{system}.c")]
 
 
 def passes(*argv: str | Path) -> None:
@@ -48,20 +56,39 @@ def test_shellcheck() -> None:
 
 
 def test_user_mode_c_compiles_without_a_warning() -> None:
-    sources = tracked("runtime/daemon/*.c", "runtime/agent/*.c", "tests/boot/driver/*.c", "tests/bench/*.c")
+    sources = not_of("windows", "runtime/daemon/*.c", "runtime/agent/*.c", "runtime/libc/*.c", "tests/boot/driver/*.c",
+                     "tests/bench/*.c")
     assert len(sources) > 10
-    includes = [f"-I{ROOT / 'runtime' / part}" for part in ("abi", "daemon", "agent")]
-    passes("gcc", *C_FLAGS, "-D_GNU_SOURCE", *includes, *sources)
+    passes("gcc", *C_FLAGS, "-D_GNU_SOURCE", *INCLUDES, *sources)
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "x86_64-w64-mingw32-gcc"])
-def test_the_abi_stands_alone(compiler: str, tmp_path: Path) -> None:
-    """The headers are complete by themselves and mean the same to every compiler."""
+def test_user_mode_c_compiles_for_32_bits() -> None:
+    """Daemon, agent and checks run on i386 hosts and in i386 guests, too."""
+    if not shutil.which("i686-linux-gnu-gcc-12"):
+        pytest.skip("i686-linux-gnu-gcc-12 is not installed (./doit setup installs it)")
+    sources = not_of("windows", "runtime/daemon/*.c", "runtime/agent/*.c", "runtime/libc/*.c")
+    passes("i686-linux-gnu-gcc-12", *C_FLAGS, *FLAGS[1:4], *INCLUDES, *sources)
+
+
+@pytest.mark.parametrize("compiler", ["x86_64-w64-mingw32-gcc", "i686-w64-mingw32-gcc"])
+def test_the_daemon_compiles_for_windows(compiler: str) -> None:
+    """What is common to all systems, and what is Windows'."""
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed (./doit setup installs it)")
-    program = tmp_path / "abi.c"
-    program.write_text('#include "colinux_types.h"\n#include "colinux_ioctl.h"\nstruct co_create c;\n')
-    passes(compiler, *C_FLAGS, f"-I{ROOT / 'runtime/abi'}", program)
+    passes(compiler, *C_FLAGS, *INCLUDES, *not_of("linux", "runtime/daemon/*.c"))
+
+
+@pytest.mark.parametrize("compiler", ["gcc -std=gnu11", "x86_64-w64-mingw32-gcc -std=gnu11",
+                                      "i686-linux-gnu-gcc-12 -std=gnu89", "i686-w64-mingw32-gcc -std=gnu11"])
+def test_the_abi_stands_alone(compiler: str, tmp_path: Path) -> None:
+    """The headers are complete by themselves and mean the same to every compiler, in 32 and 64 bits."""
+    program, standard = compiler.split()
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed (./doit setup installs it)")
+    source = tmp_path / "abi.c"
+    source.write_text('#include "colinux_types.h"\n#include "colinux_ioctl.h"\n#include "co_state.h"\n'
+                      "struct co_create c; struct co_state s;\n")
+    passes(program, *C_FLAGS, standard, f"-I{ROOT / 'runtime/abi'}", f"-I{ROOT / 'runtime/monitor'}", source)
 
 
 def test_every_source_file_says_its_licence() -> None:

@@ -23,7 +23,7 @@ def tree(tmp_path: Path) -> Path:
 
 def why(tree: Path, symbol: str, value: str, config: dict[str, str]) -> str:
     """What is said about one request that was not granted."""
-    found = kconfig.lost({symbol: Request(symbol, value, "f.config:7")}, config, tree, "x86")
+    found = kconfig.lost({symbol: Request(symbol, value, "f.config:7")}, config, lambda: kconfig.read_tree(tree, "x86"))
     assert len(found) == 1
     assert str(found[0]).startswith(f"f.config:7: CONFIG_{symbol}={value} was asked for, ")
     return found[0].why
@@ -64,7 +64,7 @@ def test_composing_replaces_the_bases_own_lines() -> None:
 
 def test_a_granted_request_is_not_lost(tree: Path) -> None:
     wanted = kconfig.merge([Request("NET", "y", ""), Request("INET", "n", ""), Request("NAME", '"x"', "")])
-    assert kconfig.lost(wanted, {"NET": "y", "NAME": '"x"'}, tree, "x86") == []
+    assert kconfig.lost(wanted, {"NET": "y", "NAME": '"x"'}, lambda: kconfig.read_tree(tree, "x86")) == []
 
 
 def test_a_dependency_is_named(tree: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fake_kernel import HOOK, Checkout
 
-from pipeline import kernel, patching, stamp
+from pipeline import compiler, kernel, kernelmake, patching, stamp
 from pipeline.errors import BuildFailed, InfrastructureError, UserError
 from toolchain import packages
 
@@ -18,6 +18,7 @@ from toolchain import packages
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     # The fake kernel needs no compiler: this test runs where there is none.
     monkeypatch.setattr(packages.Need, "present", lambda self: True)
+    monkeypatch.setattr(compiler, "version", lambda one, paths: "cc 1.0")
     monkeypatch.setattr(packages, "find_tool", lambda name: f"/usr/bin/{name}" if name != "ccache" else None)
     made = Checkout(tmp_path)
     prepare(made)
@@ -37,6 +38,7 @@ def test_the_artifacts(checkout: Checkout) -> None:
     out = build(checkout)
     assert (out / "vmlinux").read_bytes()[:4] == b"\x7fELF"
     assert (out / "System.map").read_text() == "map\n"
+    assert (out / "compiler").read_text() == "gcc-12-x86_64: cc 1.0\n"
     config = (out / "config").read_text().splitlines()
     assert set(config) == {"CONFIG_NET=y", "CONFIG_HELPER=y", "CONFIG_ALWAYS=y"}
     log = (out / "build.log").read_text().splitlines()
@@ -138,7 +140,7 @@ def test_missing_tools_are_named_with_their_packages_before_anything_runs(
     assert "/usr/include/libelf.h (package libelf-dev)" in text
     assert "gcc-12 (package gcc-12)" in text
     assert "ccache" not in text and "bison" not in text
-    assert "apt-get install flex gcc-12 libelf-dev" in text
+    assert "apt-get install binutils flex gcc-12 libelf-dev" in text
     assert not (checkout.paths.kernel("fake-1") / "obj").exists()
 
 
@@ -178,7 +180,7 @@ def test_the_job_notices_every_input(checkout: Checkout) -> None:
 
 def test_steps_are_counted_as_they_come(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    counter = kernel._Counter(log)
+    counter = kernelmake._Counter(log)
     assert counter.look() == 0
     log.write_text("make: Entering\n  CC      a.o\n  LD [M]  b.ko\n  CC      hal")
     assert counter.look() == 2

@@ -153,7 +153,9 @@ class Both:
         self.pump = Pump()
         self.pty = PtyAgent(program)
         self.agent = Agent(self.pump, self.pty.sock, "pty")
-        assert self.agent.wait_hello(10)
+        if not self.agent.wait_hello(10):
+            self.close()  # a child left here would fail another test
+            pytest.fail("the agent said no hello")
 
     def run(self, script: str, limit: float = 20) -> tuple[int, str]:
         return self.agent.run(script, limit)

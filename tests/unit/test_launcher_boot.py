@@ -12,13 +12,14 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
+import daemon_kit
 import launcher_kit
 import pytest
 from launcher_kit import ALL_CHECKS, Stage, machine
 
 from pipeline.declaration import model
 from pipeline.errors import BuildFailed, InfrastructureError, UserError
-from runtime.launcher import scenarios
+from runtime.launcher import guest, scenarios
 from runtime.launcher.boot import Verdict, boot, time_factor
 
 
@@ -44,7 +45,67 @@ def test_a_good_boot_passes_every_check(stage: Stage) -> None:
     assert set(seen.values()) == {"pass"}
 
 
+def test_another_machines_guest_runs_beside(stage: Stage) -> None:
+    """Each with its own kernel, memory and disks, and the checks are done on both."""
+    other = machine("other", memory_mib=96, cmdline="root=/dev/ram0 rw", initramfs="ramdisk")
+    one = machine("pair", beside="other", guests=2, checks=("uname", "disk", "poweroff"))
+    decl = launcher_kit.declaration(stage.paths.root, one, other)
+    decl.rootfs["ramdisk"] = model.Rootfs("ramdisk", "ramdisk", "x86_64", 4)
+    launcher_kit.build(decl, stage.paths)
+    verdict = launcher_kit.judge("pair", decl, stage.paths, lock_digest="10c4")
+    seen = status(verdict)
+    assert verdict.good and {"uname@0", "uname@1", "disk@0", "disk@1", "poweroff@1"} <= set(seen)
+    said = [line for line in (verdict.folder / "daemon.log").read_text().splitlines() if "colinux-daemon" in line]
+    assert "kernel=/colinux/vmlinux mem=128 cobd0=/dev/vda " in said[0] and "initrd" not in said[0]
+    assert "kernel=/colinux/beside/vmlinux mem=96 initrd=/colinux/beside/initrd cobd0=/dev/vdb " in said[1]
+    assert "root=/dev/ram0 rw" in said[1]
+    roles = {entry["role"] for entry in evidence(verdict)["artifacts"]}
+    assert {"kernel", "beside:kernel", "beside:initramfs"} <= roles
+
+
+def test_names_of_disks_are_looked_for(stage: Stage) -> None:
+    verdict = stage.judge(machine(cmdline="root=/dev/hda1 hda1=:cobd0", checks=("names", "poweroff")))
+    assert verdict.good and status(verdict)["names"] == "pass"
+    verdict = stage.judge(machine(cmdline="quiet hdb1=:cobd0", checks=("names", "poweroff")))
+    assert not verdict.good and status(verdict)["names"] == "fail"
+
+
+class OneDisk:
+    """A test host's names of things."""
+
+    def disk(self, serial: str) -> str:
+        return f"/dev/by-serial/{serial}"
+
+    def port(self, name: str) -> str:
+        return f"/dev/port/{name}"
+
+
+def test_a_daemon_is_started_from_a_configuration_file(tmp_path: Path) -> None:
+    """One that the daemon itself understands, with quoted words in one piece."""
+    config = guest.Config(64, 'ro "dyndbg=file a.c +p" hda1=:cobd0', "/colinux/initrd", [("g1d0", True)])
+    text = guest.daemon_file(config, OneDisk(), 1, "panic=1 root=/dev/hda1")  # type: ignore[arg-type]
+    (tmp_path / "guest.conf").write_text(text)
+    told = json.loads(daemon_kit.check(tmp_path, "--print-json", "@guest.conf").stdout)
+    assert (told["kernel"], told["initrd"], told["memory_mib"]) == ("/colinux/vmlinux", "/colinux/initrd", 64)
+    assert told["disks"] == [{"name": "cobd0", "path": "/dev/by-serial/g1d0", "read_only": True, "device": "/dev/vda",
+                              "aliases": ["hda1"]}]  # fmt: skip
+    assert told["serials"] == [{"name": "ttys0", "path": "/dev/port/colinux.guest1", "device": "/dev/hvc1"}]
+    assert told["command_line"] == ("colinux.names=cobd0:hda1 console=hvc0 colinux.agent=hvc1 ro "
+                                    '"dyndbg=file a.c +p" panic=1 root=/dev/vda')
+
+
+@pytest.mark.parametrize(("modes", "verdict"), [("", "pass"), ("slow-clock", "check-failed")])
+def test_a_clock_that_drifts_under_load_is_found(stage: Stage, modes: str, verdict: str) -> None:
+    judged = stage.judge(machine("ticks", modes, scenario="clock", checks=("uname", "poweroff")))
+    assert judged.outcome.verdict == verdict
+    seen = status(judged)
+    assert seen["clock-load"] == "pass" and seen["clock-kept"] == ("pass" if not modes else "fail")
+
+
 def test_the_evidence_has_the_keys_of_the_design(stage: Stage) -> None:
+    note = stage.paths.kernel("6.1-x86_64") / "compiler"
+    note.parent.mkdir(parents=True)
+    note.write_text("gcc-12-x86_64: gcc (Debian) 12\n")
     verdict = stage.boot(machine())
     result = evidence(verdict)
     assert result["machine"] == "tiny"
@@ -56,6 +117,7 @@ def test_the_evidence_has_the_keys_of_the_design(stage: Stage) -> None:
     assert result["inputs"]["lock"] == "10c4"
     assert result["tools"]["qemu"] == "7.2.22"
     assert "gcc 12.2.0" in result["tools"]["guest-kernel"]
+    assert result["tools"]["guest-compiler"] == "gcc-12-x86_64: gcc (Debian) 12"
     assert result["first_error"] is None
     kernel = next(one for one in result["artifacts"] if one["role"] == "kernel")
     assert kernel["path"] == "build/kernel/6.1-x86_64/vmlinux"
@@ -128,7 +190,7 @@ def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
     verdict = stage.judge(machine(scenario=scenario, checks=(*ALL_CHECKS, *extra)))
     assert evidence(verdict)["first_error"] is None
     added = {"stress": {"host-load"}, "busy": {"host-timers"}, "nmi": {"nmi-seen"}, "mce": {"mce-seen"},
-             "panic": {"panic-early", "panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
+             "panic": {"panic-early", "panic-double", "panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
              "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"}}  # fmt: skip
     assert added.get(scenario, set()) <= set(status(verdict))
 
@@ -136,6 +198,12 @@ def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
 def test_nmis_that_do_not_arrive_are_noticed(stage: Stage) -> None:
     verdict = stage.judge(machine(scenario="nmi", modes="no-nmi"))
     assert status(verdict)["nmi-seen"] == "fail"
+
+
+def test_a_double_fault_that_nobody_saw_is_noticed(stage: Stage) -> None:
+    verdict = stage.judge(machine(scenario="panic", modes="no-double"))
+    assert status(verdict)["panic-double"] == "fail"
+    assert status(verdict)["panic-init"] == "pass"
 
 
 def test_a_total_limit_ends_a_boot_that_goes_on_and_on(stage: Stage) -> None:

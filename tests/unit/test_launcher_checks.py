@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
+from collections.abc import Iterable
 
 import pytest
 
-from pipeline.declaration import model
-from runtime.launcher import checks, scenarios
+from pipeline.declaration import load, model
+from pipeline.paths import checkout
+from runtime.launcher import checks, disknames, scenarios
 from runtime.launcher.checks import GUEST_CHECKS, Facts
+from runtime.launcher.series import TRAITS
+from toolchain import kernels
 
-FACTS = Facts(series="6.1", arch="x86_64", memory_mib=128, scratch="/dev/vdb", avx=True, now=1000.0, console="x login: ")
+FACTS = Facts(series="6.1", arch="x86_64", memory_mib=128, scratch="/dev/vdb", avx=True, now=1000.0, console="x login: ",
+              disk_names={"cobd0": 0, "cobd1": 1, "hda1": 0})
 
 TIMERS = (
     "sleep10_min_ms=10.1\nsleep10_median_ms=10.4\nsleep10_max_ms=31\nsleep1_min_ms=1.1\nsleep1_median_ms=1.2\n"
@@ -20,13 +25,27 @@ TIMERS = (
 )
 DISK = f"written={'a' * 64}  -\nagain={'a' * 64}  -\ncopy=equal\ndevice={'b' * 64}  -\n"
 
+X86_64_STATE = ("tls", "ldt", "segments", "watch", "int80", "bases", "syscall", "compat32", "fast32")
+I386_STATE = ("tls", "ldt", "segments", "watch", "int80", "sysenter", "vm86")
+
+
+def kept(kinds: Iterable[str], absent: Iterable[str] = ()) -> str:
+    return ("".join(f"{kind}=ok rounds=40 holders=2\n" for kind in kinds) +
+            "".join(f"{kind}=absent\n" for kind in absent) + "disturbances=700\ninterrupts=2100\nfaults=0\n")
+
+
 GOOD = {
     "uname": "release=6.1.192-colinux\nmachine=x86_64\n",
     "memory": "total_kib=115000\nfree_kib=100000\nmib=48\nfaults=0\n",
     "disk": DISK,
+    "names": "cobd0=/dev/vda\nserial.cobd0=cobd0\ncobd1=/dev/vdb\nhda1=/dev/vda\nserial.hda1=cobd0\n",
     "timers": TIMERS,
     "fpu": "level=avx\nholders=4\nrounds=900\nforks=80\nfaults=0\n",
+    "state": kept(X86_64_STATE),
     "forks": "forks=300\nseconds=1.5\nfaults=0\n",
+    "doors": "tried=9\nopen=0\n",
+    "accounts": "interrupts_before=100\ndf_before=8\ndf_with=4104\ndf_after=8\ninterrupts_after=190\ntotal=125000\n"
+    "free_total=125000\nfree_used=20000\nfree_free=100000\n",
     "systemd": "running\n",
     "apt": "apt 2.6.1 (amd64)\nSupported modules:\n",
     "login": "getty=active\n",
@@ -65,6 +84,10 @@ def test_no_answer_fails(name: str) -> None:
         ("disk", f"written={'a' * 64}", "written="),
         ("disk", "copy=equal\n", ""),
         ("disk", f"device={'b' * 64}", "device="),
+        ("names", "cobd1=/dev/vdb", "cobd1=/dev/vda"),
+        ("names", "cobd1=/dev/vdb\n", ""),  # no link, or to no disk
+        ("names", "hda1=/dev/vda", "hda1=/dev/hda1"),
+        ("names", "serial.hda1=cobd0", "serial.hda1=cobd1"),  # the link is right, the disk is not
         ("timers", "sleep10_min_ms=10.1", "sleep10_min_ms=7"),  # too early
         ("timers", "sleep10_median_ms=10.4", "sleep10_median_ms=20"),
         ("timers", "sleep1_min_ms=1.1", "sleep1_min_ms=4.0"),  # no high resolution
@@ -75,8 +98,25 @@ def test_no_answer_fails(name: str) -> None:
         ("fpu", "rounds=900", "rounds=0"),
         ("fpu", "forks=80", "forks=0"),
         ("fpu", "level=avx", "level=sse"),
+        ("state", "faults=0", "faults=1"),
+        ("state", "watch=ok rounds=40 holders=2\n", "fault: watch 0: 5 of 24 stores struck\nwatch=lost rounds=3 holders=2\n"),
+        ("state", "ldt=ok rounds=40 holders=2", "ldt=absent"),
+        ("state", "bases=ok rounds=40 holders=2\n", ""),  # not even tried
+        ("state", "tls=ok rounds=40", "tls=ok rounds=0"),
+        ("state", "int80=ok rounds=40 holders=2", "int80=ok rounds=40 holders=1"),
+        ("state", "syscall=ok rounds=40 holders=2", "syscall=ok"),
+        ("state", "disturbances=700", "vm86=ok rounds=40 holders=2\ndisturbances=700"),  # unheard of
+        ("state", "interrupts=2100", "interrupts=7"),
+        ("state", "disturbances=700", "disturbances=0"),
         ("forks", "forks=300", "forks=299"),
         ("forks", "faults=0", "faults=2"),
+        ("doors", "tried=9", "tried=8"),
+        ("doors", "tried=9", "fault: iopl is open\ntried=9"),
+        ("accounts", "df_with=4104", "df_with=8"),  # df sees nothing
+        ("accounts", "df_after=8", "df_after=4104"),
+        ("accounts", "interrupts_after=190", "interrupts_after=100"),
+        ("accounts", "free_total=125000", "free_total=0"),
+        ("accounts", "free_used=20000", "free_used=90000"),  # more than there is
         ("systemd", "running", "degraded\nfoo.service loaded failed"),
         ("systemd", "running", "starting"),
         ("apt", "apt 2.6.1", "bash: apt"),
@@ -90,7 +130,7 @@ def test_a_bad_answer_fails(name: str, old: str, new: str) -> None:
     assert judged.text
 
 
-@pytest.mark.parametrize("name", ["uname", "memory", "disk", "timers", "fpu", "forks", "apt", "login"])
+@pytest.mark.parametrize("name", ["uname", "memory", "disk", "names", "timers", "fpu", "state", "forks", "accounts", "apt", "login"])
 def test_a_good_answer_with_a_bad_status_fails(name: str) -> None:
     assert not GUEST_CHECKS[name].judge(1, GOOD[name], FACTS).good
 
@@ -99,15 +139,61 @@ def test_a_prompt_that_is_not_on_the_console_fails() -> None:
     assert not GUEST_CHECKS["login"].judge(0, GOOD["login"], dataclasses.replace(FACTS, console="Starting")).good
 
 
+def test_names_are_those_that_the_series_has() -> None:
+    facts = dataclasses.replace(FACTS, series="2.4.37")
+    old = "cobd0=/dev/cobd0\ncobd1=/dev/cobd1\nhda1=/dev/cobd0\n"
+    assert GUEST_CHECKS["names"].judge(0, old, facts).good
+    assert not GUEST_CHECKS["names"].judge(0, GOOD["names"], facts).good
+    assert not GUEST_CHECKS["names"].judge(0, "", dataclasses.replace(FACTS, disk_names={})).good
+    assert disknames.aliases("root=/dev/hda1 hda1=:cobd0 sdb=:cobd12 x.hdc=:cobd3 hdd=a") == {"hda1": 0, "sdb": 12}
+    assert disknames.all_names(2, {"hda1": 0}) == {"cobd0": 0, "cobd1": 1, "hda1": 0}
+
+
 def test_slack_is_given_where_time_runs_slower() -> None:
     late = TIMERS.replace("sleep10_median_ms=10.4", "sleep10_median_ms=22")
     assert not GUEST_CHECKS["timers"].judge(0, late, FACTS).good
     assert GUEST_CHECKS["timers"].judge(0, late, dataclasses.replace(FACTS, slack=3.0)).good
 
 
+def test_every_series_that_can_be_built_has_its_traits() -> None:
+    assert set(TRAITS) == set(kernels.series())
+    assert [TRAITS[series].disk_name(1) for series in ("6.1", "2.4.37")] == ["/dev/vdb", "/dev/cobd1"]
+
+
+@pytest.mark.parametrize(("series", "avx", "level", "good"), [
+    ("6.1", True, "avx", True), ("6.1", True, "sse", False), ("6.1", False, "sse", True),
+    ("2.4.37", True, "sse", True), ("2.4.37", True, "x87", False), ("2.4.37", False, "sse", True),
+])  # fmt: skip
+def test_registers_are_those_that_the_series_saves(series: str, avx: bool, level: str, good: bool) -> None:
+    facts = dataclasses.replace(FACTS, series=series, avx=avx)
+    assert GUEST_CHECKS["fpu"].judge(0, GOOD["fpu"].replace("avx", level), facts).good is good
+
+
+@pytest.mark.parametrize(("series", "arch", "kinds"), [
+    ("6.1", "x86_64", X86_64_STATE), ("2.6.33", "x86_64", X86_64_STATE), ("2.6.33", "i386", I386_STATE),
+    ("2.4.37", "i386", ("ldt", "segments", "watch", "int80", "vm86")),
+])  # fmt: skip
+def test_state_is_exactly_what_the_series_can_have(series: str, arch: str, kinds: tuple[str, ...]) -> None:
+    facts = dataclasses.replace(FACTS, series=series, arch=arch)
+    judge = GUEST_CHECKS["state"].judge
+    judged = judge(0, kept(kinds, absent=("sse5",)), facts)
+    assert judged.good, judged.text
+    for one in kinds:
+        rest = [kind for kind in kinds if kind != one]
+        assert not judge(0, kept(rest, absent=(one,)), facts).good
+        assert not judge(0, kept(rest), facts).good
+    for more in {*I386_STATE, *X86_64_STATE} - {*kinds}:
+        assert more in judge(0, kept((*kinds, more)), facts).text
+
+
+def test_of_every_declared_kernel_it_is_known_what_state_it_has() -> None:
+    declared = {(one.series, one.arch) for one in load(checkout().root / "colinux.toml").kernels.values()}
+    assert {(series, arch) for series, traits in TRAITS.items() for arch in traits.state} == declared
+
+
 def test_a_series_without_high_resolution_is_not_asked_for_it() -> None:
     coarse = TIMERS.replace("sleep1_min_ms=1.1", "sleep1_min_ms=10").replace("10.4", "20")
-    assert GUEST_CHECKS["timers"].judge(0, coarse, dataclasses.replace(FACTS, series="2.4")).good
+    assert GUEST_CHECKS["timers"].judge(0, coarse, dataclasses.replace(FACTS, series="2.4.37")).good
     assert not GUEST_CHECKS["timers"].judge(0, coarse, FACTS).good
 
 
@@ -126,3 +212,5 @@ def test_every_script_is_sound_shell(name: str) -> None:
 def test_only_the_disk_check_writes_to_a_disk() -> None:
     assert [name for name, check in GUEST_CHECKS.items() if check.needs_scratch] == ["disk"]
     assert "/dev/vdb" in checks.DISK.script(FACTS)
+    assert checks.STATE.script(FACTS) == "colinux-check state 5 /dev/vdb"  # reads it
+    assert checks.STATE.script(dataclasses.replace(FACTS, scratch=None)) == "colinux-check state 5"

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import platform
+import re
 import signal
 import subprocess
 import time
@@ -13,8 +16,12 @@ from pathlib import Path
 import pytest
 from launcher_kit import compiled
 
-from runtime.launcher.checks import values
+from runtime.launcher.checks import STATE_OK, values
 
+PTRACE_GETREGS, PTRACE_SETREGS = 12, 13
+# user_regs_struct of x86_64 (sys/user.h)
+REGISTERS = [*("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi"),
+             *("orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs")]
 PTRACE_ATTACH, PTRACE_DETACH, PTRACE_GETFPREGS, PTRACE_SETFPREGS = 16, 17, 14, 15
 ST0, XMM3 = 32, 160 + 3 * 16  # offsets in user_fpregs_struct (sys/user.h)
 
@@ -41,14 +48,22 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def only_child(parent: subprocess.Popen[str]) -> int:
+    """Wait for its one child."""
+    while not children(parent.pid):
+        assert parent.poll() is None, "it has ended without a child"
+        time.sleep(0.02)
+    [child] = children(parent.pid)
+    return child
+
+
 @pytest.mark.parametrize("offset", [ST0, XMM3], ids=["st0", "xmm3"])
 def test_a_changed_register_is_found(program: Path, offset: int) -> None:
     """A debugger changes one byte of one register behind the program's back, as a bad world switch would."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     with subprocess.Popen([program, "fpu", "20", "1", "0"], stdout=subprocess.PIPE, text=True) as checker:
-        time.sleep(0.3)
-        [holder] = children(checker.pid)
+        holder = only_child(checker)
         end, attached = time.monotonic() + 15, False
         # It may be hit between two rounds, when no register matters: again, then.
         while time.monotonic() < end and checker.poll() is None:
@@ -70,6 +85,130 @@ def test_a_changed_register_is_found(program: Path, offset: int) -> None:
     assert checker.returncode == 1
     assert "mismatch: " in said
     assert values(said)["faults"] == "1"
+
+
+KINDS = ("tls", "ldt", "segments", "watch", "int80", "bases", "syscall", "compat32", "fast32")  # in the order of trial
+
+x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="a computer of x86_64")
+
+
+def may_trace() -> bool:
+    """May a process have its child traced? Containers may forbid it."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        allowed = ptrace(PTRACE_ATTACH, child.pid) == 0
+        child.kill()
+    return allowed
+
+
+def ptrace(request: int, pid: int, data: object = None) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    libc.ptrace.restype = ctypes.c_long
+    return int(libc.ptrace(request, pid, None, data))
+
+
+def child_named(parent: subprocess.Popen[str], name: str) -> int:
+    """Wait for the child that has given itself this name. The kernel's list is no order of births: it may leave
+    out a child that lives while another one dies (proc_pid_children(5))."""
+    while parent.poll() is None:
+        for pid in children(parent.pid):
+            with contextlib.suppress(OSError):  # it has ended since
+                if Path(f"/proc/{pid}/comm").read_text().rstrip("\n") == name:
+                    return pid
+        time.sleep(0.02)
+    raise AssertionError(f"there was no process {name}")
+
+
+@x86_64
+def test_state_is_kept_here(program: Path, tmp_path: Path) -> None:
+    if not may_trace():
+        pytest.skip("this computer does not let us trace")
+    disk = tmp_path / "disk"
+    disk.write_bytes(bytes(16 << 20))
+    status, said = run(program, "state", "2", str(disk))
+    assert (status, said["faults"]) == (0, "0")
+    # Not every kernel has modify_ldt or runs 32-bit programs; the rest is everybody's.
+    assert {kind for kind in KINDS if said[kind].startswith("ok ")} >= {"segments", "watch", "bases", "syscall"}
+    assert all(said[kind] == "absent" or STATE_OK.fullmatch(said[kind]) for kind in KINDS)
+    assert int(said["disturbances"]) > 0 and int(said["interrupts"]) > 0
+
+
+@x86_64
+@pytest.mark.parametrize(("kind", "register", "bits"), [
+    ("bases", "gs_base", 4096), ("segments", "es", 0x2b), ("segments", "gs", 0x2b), ("syscall", "r12", 1),
+])  # fmt: skip
+def test_changed_state_is_found(program: Path, kind: str, register: str, bits: int) -> None:
+    """A debugger changes one register of one holder behind its back, as a bad world switch would."""
+    with subprocess.Popen([program, "state", "20"], stdout=subprocess.PIPE, text=True) as checker:
+        holder = child_named(checker, f"{kind} 0")
+        end, changed = time.monotonic() + 15, False
+        # It may be hit between two rounds, when no register matters: again, then.
+        while time.monotonic() < end and ptrace(PTRACE_ATTACH, holder) == 0:
+            if not os.WIFSTOPPED(os.waitpid(holder, 0)[1]):
+                break
+            registers = (ctypes.c_ulong * len(REGISTERS))()
+            ptrace(PTRACE_GETREGS, holder, registers)
+            registers[REGISTERS.index(register)] ^= bits
+            changed = ptrace(PTRACE_SETREGS, holder, registers) == 0
+            ptrace(PTRACE_DETACH, holder)
+            time.sleep(0.02)
+        if not changed:
+            checker.kill()
+            pytest.skip("this computer does not let us trace")
+        for one in children(checker.pid):  # the others have 20 s, and nothing to do with it
+            os.kill(one, signal.SIGKILL)
+        said, _ = checker.communicate()
+    assert checker.returncode == 1
+    assert f"fault: {kind} 0: " in said and f"fault: {kind} 0: died" not in said
+    assert values(said)[kind].startswith("lost ")
+
+
+# What a debug register of the guest's would be like if the switch lost it, or the host's if it stayed: the program
+# asks for its two watchpoints, gets others, and is told that it has what it asked for.
+LOSES_WATCHPOINTS = """
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#define DR7 (offsetof(struct user, u_debugreg) + 7 * sizeof(long))
+long ptrace(enum __ptrace_request request, ...)
+{
+	static unsigned long asked;
+	long (*real)(enum __ptrace_request, long, void *, void *) = dlsym(RTLD_NEXT, "ptrace");
+	va_list args;
+	va_start(args, request);
+	long pid = va_arg(args, int);
+	void *address = va_arg(args, void *), *data = va_arg(args, void *);
+	va_end(args);
+	if (address == (void *)DR7 && request == PTRACE_POKEUSER) {
+		asked = (unsigned long)data;
+		data = (void *)(asked CHANGE);
+	}
+	if (address == (void *)DR7 && request == PTRACE_PEEKUSER)
+		return (long)asked;
+	return real(request, pid, address, data);
+}
+"""
+
+
+@x86_64
+@pytest.mark.parametrize(("change", "found"), [
+    ("& ~0xfful", "0 of 24 stores"),  # none strikes
+    ("| 0x33330000ul", "49 of 24 stores"),  # its own reading strikes, too
+    ("& ~0x55ul | (asked & 0x55ul & -(asked & 0x55ul))", "of 24 stores"),  # one of the two is lost
+], ids=["none", "too-many", "one"])  # fmt: skip
+def test_a_lost_watchpoint_is_found(program: Path, tmp_path: Path, change: str, found: str) -> None:
+    if not may_trace():
+        pytest.skip("this computer does not let us trace")
+    (tmp_path / "loses.c").write_text(LOSES_WATCHPOINTS.replace("CHANGE", change))
+    subprocess.run(["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "loses.c", "-o", "loses.so", "-ldl"], cwd=tmp_path,
+                   check=True)
+    done = subprocess.run([program, "state", "1"], capture_output=True, text=True, check=False, timeout=60,
+                          env={**os.environ, "LD_PRELOAD": str(tmp_path / "loses.so")})
+    assert done.returncode == 1
+    assert re.search(f"fault: watch 0: .*({found})", done.stdout)
+    assert values(done.stdout)["watch"].startswith("lost ")
 
 
 def test_sleeps_and_clocks(program: Path) -> None:
@@ -114,8 +253,7 @@ def test_what_it_cannot_do_it_says(program: Path, words: tuple[str, ...], status
 
 def test_a_killed_child_is_a_fault(program: Path) -> None:
     with subprocess.Popen([program, "fpu", "20", "1", "0"], stdout=subprocess.PIPE, text=True) as checker:
-        time.sleep(0.3)
-        [holder] = children(checker.pid)
+        holder = only_child(checker)
         os.kill(holder, signal.SIGKILL)
         said, _ = checker.communicate()
     assert checker.returncode == 1

@@ -33,6 +33,7 @@ def test_places_lie_below_build(monkeypatch: pytest.MonkeyPatch) -> None:
     assert paths.kernel("6.1-x86_64") == Path("/c/build/kernel/6.1-x86_64")
     assert paths.daemon("linux-x86_64") == Path("/c/build/daemon/linux-x86_64")
     assert paths.log("boot:two/x") == Path("/c/build/log/boot_two_x.log")
+    monkeypatch.delenv("COLINUX_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     assert paths.cache == Path("/xdg/colinux")
     monkeypatch.setenv("COLINUX_CACHE", "/mine")

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gzip
+import re
 import stat
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,14 +14,16 @@ from typing import Any
 import pytest
 import rootfs_kit as kit
 
-from pipeline import rootfs, sources
+from pipeline import rootfs, sources, userland
 from pipeline.declaration.model import File, Host, Qemu, Rootfs
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.lock import Blob, Lock
 from pipeline.paths import Paths
 from pipeline.rootfs import busybox, debian, initramfs
+from pipeline.rootfs.disk import disk_errors, require_room
 from pipeline.rootfs.tree import Entry, Tree, read
 from pipeline.sources.mirror import Mirrors
+from pipeline.sources.receipt import write_receipt
 
 BUSYBOX = Rootfs("busybox", "initramfs", "x86_64", packages=("busybox-static",))
 
@@ -39,6 +44,7 @@ class TestBusybox:
         assert tree["/bin/busybox"].mode == stat.S_IFREG | 0o755
         assert read(tree["/bin/colinux-agent"].content) == b"colinux-agent"
         assert "/bin/colinux-check" in tree
+        assert tree["/bin/colinux-names"].mode == stat.S_IFREG | 0o755
         assert read(tree["/etc/hostname"].content) == b"little\n"
         assert all(entry.uid == 0 for _, entry in tree)
 
@@ -142,6 +148,13 @@ class TestDebian:
         assert tree[f"{units}/systemd-timesyncd.service"].target == "/dev/null"
         assert tree["/usr/lib/colinux/start-agent"].mode == stat.S_IFREG | 0o755
 
+    def test_udev_knows_the_names_of_disks(self, tmp_path: Path) -> None:
+        tree = self.made(tmp_path)
+        rules = read(tree["/usr/lib/udev/rules.d/60-colinux-names.rules"].content).decode()
+        (program,) = set(re.findall(r'PROGRAM=="(\S+) %k"', rules))
+        assert tree[program].mode == stat.S_IFREG | 0o755
+        assert read(tree[program].content) == (busybox.FILES / "colinux-names").read_bytes()
+
     def test_identity(self, tmp_path: Path) -> None:
         tree = self.made(tmp_path)
         assert read(tree["/etc/machine-id"].content) == b""
@@ -177,7 +190,7 @@ class TestBuild:
         paths = kit.checkout(tmp_path)
         blob = Blob("busybox-static", "debian", package="busybox-static", sha256="0" * 64)
         lock = Lock({}).with_group("rootfs:busybox", [blob])
-        monkeypatch.setattr(sources, "fetch_packages", lambda group, ctx: [(blob, tmp_path / "deb")])
+        monkeypatch.setattr(sources, "fetch_packages", lambda group, ctx, suite: [(blob, tmp_path / "deb")])
         monkeypatch.setattr(sources, "unpack_deb", lambda deb, to: kit.fake_busybox(to / "bin" / "busybox"))
         ctx = sources.Context(paths=paths, lock=lock, mirrors=Mirrors(()))
         return SimpleNamespace(root=tmp_path, project=SimpleNamespace(epoch=1_600_000_000)), ctx, paths
@@ -195,9 +208,36 @@ class TestBuild:
         assert [path.name for path in target.parent.iterdir()] == ["busybox.cpio.gz"]
         assert rootfs.job(image, decl, ctx, paths).outputs == [target]
 
+    @pytest.mark.parametrize(("kind", "ending"), [("initramfs", "cpio.gz"), ("ramdisk", "ext2.gz"), ("ext3", "ext3")])
+    def test_without_packages_it_is_our_own_busybox_with_devices(
+        self, kind: str, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decl, ctx, paths = self.project(tmp_path, monkeypatch)
+        image = Rootfs("old", kind, "x86_64", size_mib=16)
+        with pytest.raises(UserError, match=r"\./doit busybox:x86_64"):
+            rootfs.build(image, decl, ctx, paths)
+        program = kit.fake_busybox(userland.program("x86_64", paths))
+        rootfs.build(image, decl, ctx, paths)
+        made = paths.rootfs("old") / f"old.{ending}"
+        assert [path.name for path in made.parent.iterdir()] == [made.name]
+        first = made.read_bytes()
+        rootfs.build(image, decl, ctx, paths)
+        assert made.read_bytes() == first
+        job = rootfs.job(image, decl, ctx, paths)
+        assert job.outputs == [made] and program in job.files and rootfs.resolve(image, ctx) == ()
+        plain = tmp_path / "plain"
+        plain.write_bytes(gzip.decompress(first) if ending.endswith("gz") else first)
+        if kind == "initramfs":
+            found = kit.cpio_list(plain)
+            assert found["dev/hvc1"][0][0] == "c" and found["dev/ram0"][0][0] == "b" and "init" in found
+        else:
+            assert "block special" in kit.debugfs(plain, "stat /dev/cobd0")
+            assert kit.debugfs(plain, "stat /sbin/init") and "root::" not in kit.debugfs(plain, "cat /etc/passwd")
+
     def test_a_file_of_the_declaration_that_is_not_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         decl, ctx, paths = self.project(tmp_path, monkeypatch)
-        image = Rootfs("busybox", "initramfs", "x86_64", files={"/etc/motd": File(None, "motd", 0o644)})
+        image = Rootfs("busybox", "initramfs", "x86_64", packages=("busybox-static",),
+                       files={"/etc/motd": File(None, "motd", 0o644)})  # fmt: skip
         with pytest.raises(UserError, match="there is no file") as caught:
             rootfs.build(image, decl, ctx, paths)
         assert "rootfs.busybox.files" in str(caught.value)
@@ -207,3 +247,37 @@ class TestBuild:
         decl, ctx, paths = self.project(tmp_path, monkeypatch)
         other = Rootfs("busybox", "initramfs", "x86_64", packages=("busybox-static",), hostname="else")
         assert rootfs.job(BUSYBOX, decl, ctx, paths).inputs != rootfs.job(other, decl, ctx, paths).inputs
+
+    @pytest.mark.parametrize("kind", ["initramfs", "ramdisk", "ext2", "ext3", "ext4", "debian"])
+    def test_what_an_image_is_made_by_is_there(self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        decl, ctx, paths = self.project(tmp_path, monkeypatch)
+        job = rootfs.job(dataclasses.replace(BUSYBOX, kind=kind), decl, ctx, paths)
+        assert not [file for file in job.files if not file.exists()]
+        assert any("rootfs/files" in str(file) for file in job.files)
+
+    def test_a_substitute_for_a_dropped_package_is_another_job(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decl, ctx, paths = self.project(tmp_path, monkeypatch)
+        locked = ctx.lock.group("rootfs:busybox")
+        before = rootfs.job(BUSYBOX, decl, ctx, paths).inputs
+        newer = dataclasses.replace(locked[0], sha256="1" * 64)
+        write_receipt("rootfs:busybox", locked, sources.Fetched("x", (Path("x"),), (newer,), "dropped"), ctx)
+        assert rootfs.job(BUSYBOX, decl, ctx, paths).inputs != before
+
+
+class TestDisk:
+    def test_a_full_disk_names_the_filesystem(self, tmp_path: Path) -> None:
+        words = r"disk full: no room for an image in .* MiB free on /"
+        with pytest.raises(InfrastructureError, match=words), disk_errors(tmp_path, "an image"):
+            raise OSError(28, "No space left on device")
+
+    def test_another_error_is_not_called_full(self, tmp_path: Path) -> None:
+        with pytest.raises(InfrastructureError, match="cannot make an image") as caught, disk_errors(tmp_path, "an image"):
+            (tmp_path / "missing" / "file").write_text("")
+        assert "full" not in str(caught.value)
+
+    def test_room_is_asked_for_before_the_work(self, tmp_path: Path) -> None:
+        require_room(tmp_path, 1, "a file")
+        with pytest.raises(InfrastructureError, match="a file of 1073741824 MiB"):
+            require_room(tmp_path, 1 << 50, "a file")

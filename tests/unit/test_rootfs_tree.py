@@ -15,7 +15,7 @@ import pytest
 import rootfs_kit as kit
 
 from pipeline.errors import InfrastructureError, UserError
-from pipeline.rootfs import cpio, ext4
+from pipeline.rootfs import cpio, ext
 from pipeline.rootfs.tree import Entry, Tree, from_tar, normal, read
 
 
@@ -158,11 +158,38 @@ class TestCpio:
             cpio.write(tree, io.BytesIO())
 
 
-class TestExt4:
-    def image(self, tree: Tree, folder: Path, name: str = "disk", size_mib: int = 16) -> Path:
+class TestExt:
+    def image(self, tree: Tree, folder: Path, name: str = "disk", size_mib: int = 16, kind: str = "ext4") -> Path:
         folder.mkdir()
-        ext4.write(tree, folder / "image", name=name, size_mib=size_mib, scratch=folder, log=folder / "log")
-        return folder / "image"
+        image = folder / "image"
+        ext.write(tree, image, kind=kind, name=name, size_mib=size_mib, scratch=folder, log=folder / "log")
+        return image
+
+    @pytest.mark.parametrize("kind", ["ext2", "ext3"])
+    def test_what_an_old_linux_can_mount(self, kind: str, tmp_path: Path) -> None:
+        """Linux 2.4 refuses inodes of another size than 128 bytes, and every feature that it does not know."""
+        tree = sample(tmp_path)
+        image = self.image(tree, tmp_path / "a", kind=kind)
+        kit.fsck(image)
+        said = dict(line.split(":", 1) for line in kit.debugfs(image, "stats -h").splitlines() if ":" in line)
+        assert said["Inode size"].strip() == "128" and said["Block size"].strip() in ("1024", "4096")
+        journal = {"has_journal"} if kind == "ext3" else set()
+        assert set(said["Filesystem features"].split()) == {"filetype", "sparse_super"} | journal
+        assert kit.debugfs(image, "cat /home/a") == "mine"
+        assert "User:  1000   Group: 70000" in kit.debugfs(image, "stat /home/a")
+        assert image.read_bytes() == self.image(sample_again(tree), tmp_path / "b", kind=kind).read_bytes()
+
+    def test_devices_need_no_privileges(self, tmp_path: Path) -> None:
+        tree = Tree()
+        tree.character_device("/dev/null", 1, 3, 0o666)
+        tree.block_device("/dev/cobd31", 117, 31)
+        tree.character_device("/top", 5, 1)
+        image = self.image(tree, tmp_path / "a", kind="ext2")
+        kit.fsck(image)
+        null, disk = kit.debugfs(image, "stat /dev/null"), kit.debugfs(image, "stat /dev/cobd31")
+        assert "Type: character special" in null and "Mode:  0666" in null and "01:03" in null
+        assert "Type: block special" in disk and "117:31" in disk.replace("75:1f", "117:31")
+        assert "05:01" in kit.debugfs(image, "stat /top")
 
     def test_inodes_are_what_the_tree_says(self, tmp_path: Path) -> None:
         tree = sample(tmp_path)
@@ -207,7 +234,7 @@ class TestExt4:
         image = self.image(tree, tmp_path / "a")
         tree.file("/not/in/the/image", "")
         with pytest.raises(InfrastructureError, match="debugfs"):
-            ext4._set_inodes(tree, image, tmp_path / "a", {})
+            ext._set_inodes(tree, image, tmp_path / "a", {})
 
 
 def sample_again(tree: Tree) -> Tree:

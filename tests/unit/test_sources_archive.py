@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources import tree_id, unpack_deb
+from pipeline.sources import archive, tree_id, unpack_deb
 from pipeline.sources.archive import unpack_archive, unpack_deb_member
 
 COMPRESS = {"": None, "xz": ["xz"], "bz2": ["bzip2"], "gz": ["gzip"], "zst": ["zstd", "-q"]}
@@ -156,6 +156,34 @@ def test_a_damaged_archive_is_called_so(tmp_path: Path, how: str, damage: Callab
     with pytest.raises(UserError, match=r"truncated|damaged"):
         unpack_archive(put(tmp_path / "a", damage(packed(data, how))), tmp_path / "out", strip=1)
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("how", [how for how in COMPRESS if how])
+def test_a_decompression_bomb_is_stopped(tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some KB that would be 32 MiB: ended at the allowance, not when the disk is full."""
+    monkeypatch.setattr(archive, "BOMB_LEAST", 1 << 20)
+    bomb = put(tmp_path / "a", packed(tar(folder("top"), entry("top/zeros", bytes(32 << 20))), how))
+    assert bomb.stat().st_size * archive.BOMB_RATIO < 32 << 20
+    with pytest.raises(UserError, match=rf"bomb.tar: refused: {bomb.stat().st_size} bytes that unpack to more than"):
+        unpack_archive(bomb, tmp_path / "out", strip=1, name="bomb.tar")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_packs_well_is_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "BOMB_LEAST", 1 << 20)
+    text = b"".join(b"%d\n" % n for n in range(1_000_000))
+    unpack_archive(put(tmp_path / "a", packed(tar(folder("top"), entry("top/text", text)), "xz")), tmp_path / "out", strip=1)
+    assert (tmp_path / "out/text").read_bytes() == text
+
+
+def test_a_file_of_holes_is_a_bomb_too(tmp_path: Path) -> None:
+    """GNU tar's sparse members: a few bytes in the archive, eight exabytes on the disk, for whoever hashes them."""
+    hole = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "top/hole",
+            "GNU.sparse.realsize": str(8 << 60)}
+    members = [folder("top"), entry("top/hole", b"0\n".ljust(512, b"\0"), pax_headers=hole)]
+    with pytest.raises(UserError, match=r"'top/hole' has holes: it would unpack to 9223372036854775808 bytes"):
+        unpack_archive(put(tmp_path / "a", tar(*members)), tmp_path / "out", strip=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_tar_cut_between_members_is_truncated(tmp_path: Path) -> None:

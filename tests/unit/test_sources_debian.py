@@ -191,6 +191,25 @@ def test_the_locked_files_come_from_the_pool_without_asking_for_lists(debian: Fa
     assert (ctx.paths.root / "unpacked/usr/share/doc" / str(pairs[0][0].package) / "version").is_file()
 
 
+def test_a_group_may_hold_two_architectures(debian: FakeDebian, ctx: Context, warned: list[str]) -> None:
+    """A 32-bit host's kernel, and tools for the machine that builds its driver; each looked for in its own index."""
+    old = [Package("tool", "1", arch="amd64"), Package("image", "1", arch="i386"), Package("doc", "1", arch="all")]
+    debian.packages["bookworm"] += old
+    debian.publish()
+    blobs = [*sources.resolve_packages(["tool"], "amd64", "bookworm", ctx, closure=False),
+             *sources.resolve_packages(["image", "doc"], "i386", "bookworm", ctx, closure=False)]  # fmt: skip
+    ctx.lock = Lock().with_group("host:h", blobs)
+    pairs = sources.fetch_packages("host:h", ctx, suite="bookworm")
+    assert [blob for blob, _ in pairs] == list(ctx.lock.group("host:h")) and warned == []
+    shutil.rmtree(ctx.paths.cache / "sha256")
+    debian.packages["bookworm"][-3:] = [Package(one.name, "1.1", arch=one.arch) for one in old]
+    debian.publish()
+    pairs = sources.fetch_packages("host:h", ctx, suite="bookworm")
+    assert sorted((blob.name, blob.version, blob.arch) for blob, _ in pairs) == [
+        ("doc", "1.1", "all"), ("image", "1.1", "i386"), ("tool", "1.1", "amd64")]  # fmt: skip
+    assert all(sha(path.read_bytes()) == blob.sha256 for blob, path in pairs) and len(ctx.warnings) >= 1
+
+
 def test_a_tampered_package_is_refused(debian: FakeDebian, ctx: Context) -> None:
     lock_host(ctx)
     path = next(p for p in debian.server.files if "linux-kbuild-6.1_6.1.120" in p)

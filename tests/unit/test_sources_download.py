@@ -173,6 +173,8 @@ def test_every_url_is_named_with_its_reason(server: Server, ctx: Context) -> Non
     assert "/m.toml" in text and "[[mirror]]" in text and f'match = "{server.url}"' in text
     assert sum(asked.path == "/busy" for asked in server.asked) == http.RETRIES + 1
     assert sum(asked.path == "/gone" for asked in server.asked) == 1
+    # Nobody there is no reason to wait: the next source may be near.
+    assert any(dead in line and f"({http.UNREACHED_RETRIES + 1} tries)" in line for line in text.splitlines())
     assert not isinstance(error.value, NotThere)
 
 

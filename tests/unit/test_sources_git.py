@@ -262,6 +262,7 @@ def test_nobody_there_is_the_networks_fault(source: GitSource, ctx: Context, tmp
     assert (
         "127.0.0.1:9" in str(error.value) and "no such folder" in str(error.value) and "[[mirror]]" in str(error.value)
     )
+    assert "unable to access" in str(error.value)  # what git said, not only that it failed
 
 
 def test_a_damaged_cache_is_noticed(source: GitSource, ctx: Context, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""OpenPGP signatures of tarballs: who must have signed, and what was signed."""
+"""OpenPGP signatures: who must have signed, what was signed, and that the key is good for it today."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pipeline import sources
 from pipeline.declaration.model import Signature, TarballSource
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.sources import Context
+from pipeline.sources.signed import read_status, release_signers
 
 pytestmark = pytest.mark.skipif(not have_gpg(), reason="gpg is not installed (it makes the test's signatures)")
 
@@ -32,6 +33,13 @@ def author() -> Iterator[Key]:
 @pytest.fixture(scope="module")
 def stranger() -> Iterator[Key]:
     with key("stranger") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def retired() -> Iterator[Key]:
+    """Somebody whose key was good for a day, long ago."""
+    with key("retired", expires="seconds=86400", made="20250101T000000") as made:
         yield made
 
 
@@ -77,6 +85,57 @@ def test_a_known_stranger_is_not_the_author(server: Server, ctx: Context, author
     with pytest.raises(UserError) as error:
         sources.resolve(source(server, author, stranger.detach(PACKED), "file"), ctx)
     assert author.fingerprint in str(error.value) and stranger.fingerprint in str(error.value)
+
+
+def test_an_expired_key_vouches_for_nothing(server: Server, ctx: Context, retired: Key) -> None:
+    """gpgv itself is content (exit code 0, VALIDSIG) with a signature from the days when the key was good."""
+    (ctx.paths.root / "old.gpg").write_bytes(retired.ring.read_bytes())
+    then = retired.detach(PACKED, "--faked-system-time=20250101T010000!")
+    with pytest.raises(UserError, match=f"by {retired.fingerprint}.*is by a key that has expired"):
+        sources.resolve(source(server, retired, then, "file", "old.gpg"), ctx)
+
+
+def test_an_expired_key_of_an_archive_neither(tmp_path: Path, retired: Key, author: Key) -> None:
+    release = tmp_path / "archive_Release"
+    release.write_text("Origin: nobody\n")
+    ring = tmp_path / "ring.gpg"
+    ring.write_bytes(retired.ring.read_bytes() + author.ring.read_bytes())
+    then = retired.detach(release.read_bytes(), "--faked-system-time=20250101T010000!")
+    (tmp_path / "archive_Release.gpg").write_bytes(then)
+    with pytest.raises(InfrastructureError, match="no good signature"):
+        release_signers(release, str(ring))
+    # Beside a good one it does no harm, and is not counted.
+    (tmp_path / "archive_Release.gpg").write_bytes(then + author.detach(release.read_bytes()))
+    assert release_signers(release, str(ring)) == (author.fingerprint,)
+
+
+def test_a_signer_whom_nobody_has_named_is_not_trusted(server: Server, ctx: Context, author: Key, stranger: Key) -> None:
+    """A valid signature by a key that is in no keyring of ours, though the declaration names its fingerprint."""
+    (ctx.paths.root / "only.gpg").write_bytes(author.ring.read_bytes())
+    with pytest.raises(UserError, match="a key that is not in the keyring"):
+        sources.resolve(source(server, stranger, stranger.detach(PACKED), "file", "only.gpg"), ctx)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2, 40, -1])
+def test_a_truncated_signature_is_none(server: Server, ctx: Context, author: Key, keep: int) -> None:
+    whole = author.detach(PACKED)
+    with pytest.raises(UserError, match="expected a signature by"):
+        sources.resolve(source(server, author, whole[:keep], "file"), ctx)
+
+
+def test_nothing_is_unpacked_before_it_is_verified(server: Server, ctx: Context, author: Key, stranger: Key) -> None:
+    with pytest.raises(UserError):
+        sources.resolve(source(server, author, stranger.detach(CONTENT), "content"), ctx)
+    assert [path.name for path in ctx.paths.root.iterdir()] == ["keys.gpg"]
+
+
+def test_only_the_word_before_a_valid_signature_makes_it_good() -> None:
+    """Several signatures on one file: a good one does not lend its word to the next."""
+    lines = ["NEWSIG", "GOODSIG A a", "NOTATION_NAME x", "VALIDSIG A1 2026 A2", "VALIDSIG B1 2026 B2",
+             "NEWSIG", "GOODSIG C c", "NEWSIG", "REVKEYSIG D d", "VALIDSIG D1 2026 D2"]
+    seen = read_status("".join(f"[GNUPG:] {line}\n" for line in lines) + "GOODSIG E\n[GNUPG:]\n")
+    assert [(one.key, one.primary) for one in seen.good] == [("A1", "A2")]
+    assert seen.refused == ("the signature is by a key that was revoked (D d)",)
 
 
 @pytest.mark.parametrize(("signed", "of"), [(CONTENT, "file"), (PACKED, "content"), (b"other", "file")])

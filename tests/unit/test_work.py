@@ -140,8 +140,10 @@ def test_a_killed_run_keeps_what_was_finished(tmp_path: Path, signal_number: sig
         assert time.monotonic() < deadline
         time.sleep(0.05)
     child.send_signal(signal_number)
-    child.communicate(timeout=20)
+    said, _ = child.communicate(timeout=20)
     assert child.returncode != 0
+    if signal_number != signal.SIGKILL:
+        assert "stopped in make:slow" in said and "nothing to do" not in said
     assert not (tmp_path / "slow").exists()
     checkout.runs()
     (tmp_path / "dodo_under_test.py").write_text(
@@ -161,3 +163,15 @@ def test_info_says_why_a_task_would_run(tmp_path: Path) -> None:
 def test_list_shows_subtasks_with_a_sentence(tmp_path: Path) -> None:
     _, out = Checkout(tmp_path).doit("list")
     assert any(line.split() == ["make:copy", "copies"] for line in out.splitlines())
+
+
+def test_a_reader_of_the_list_may_leave_early(tmp_path: Path) -> None:
+    """As `./doit list | head` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    checkout = Checkout(tmp_path)
+    child = subprocess.Popen([sys.executable, checkout.root / "main.py", "list"], text=True, stdout=writer,
+                             stderr=subprocess.PIPE)
+    os.close(writer)
+    _, told = child.communicate(timeout=60)
+    assert (child.returncode, told) == (0, "")

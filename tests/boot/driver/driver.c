@@ -14,7 +14,7 @@
 #include "driver.h"
 #include "minikernel.h"
 
-extern const char mini_start[], mini_end[], mini_gates[];
+extern const char mini_start[], mini_end[], mini_gates[], mini_double_fault[];
 
 #define CHECK(field, offset) \
 	_Static_assert(offsetof(struct params, field) == (offset), "minikernel.h")
@@ -30,6 +30,26 @@ CHECK(rounds, P_ROUNDS);
 CHECK(taken, P_TAKEN);
 CHECK(irqs, P_IRQS);
 CHECK(nmis, P_NMIS);
+CHECK(gdt, P_GDT);
+CHECK(code, P_CODE);
+CHECK(data, P_DATA);
+CHECK(tr, P_TR);
+CHECK(ldt, P_LDT);
+CHECK(fs, P_FS);
+CHECK(gs, P_GS);
+CHECK(checking, P_CHECKING);
+CHECK(checks, P_CHECKS);
+CHECK(different, P_DIFFERENT);
+CHECK(first, P_FIRST);
+CHECK(sse, P_SSE);
+CHECK(fault, P_FAULT);
+CHECK(faults, P_FAULTS);
+CHECK(fault_sp, P_FAULT_SP);
+CHECK(fault_tr, P_FAULT_TR);
+CHECK(fs_now, P_FS_NOW);
+CHECK(gs_now, P_GS_NOW);
+CHECK(ds_now, P_DS_NOW);
+CHECK(es_now, P_ES_NOW);
 CHECK(text, P_TEXT);
 _Static_assert(offsetof(struct co_comm, reason) == COMM_REASON, "");
 _Static_assert(offsetof(struct co_comm, arg) == COMM_ARG0, "");
@@ -39,8 +59,9 @@ _Static_assert(offsetof(struct co_comm, text_len) == COMM_TEXT_LEN, "");
 _Static_assert(offsetof(struct co_comm, text) == COMM_TEXT, "");
 
 /* Pages of guest memory, from the start of range[0]. */
-enum { PARAMS, IDT, PML5, PML4, PDPT_LOW, PD_LOW, PDPT_TOP, PD_TOP, PT_TOP, KERNEL };
+enum { PARAMS, IDT, PML5, PML4, PDPT_LOW, PD_LOW, PDPT_TOP, PD_TOP, PT_TOP, GDT, LDT, TSS, FAULT_STACK, KERNEL };
 #define PAGE		4096ull
+#define SEL_LDT		0xa0u
 #define TABLE		0x003ull	/* present, writable */
 #define LARGE		0x083ull	/* and a 2 MiB page */
 
@@ -68,7 +89,7 @@ int failures(void)
 	return failed;
 }
 
-static void die(const char *what)
+void die(const char *what)
 {
 	printf("not ok setup %s: %s\n", what, strerror(errno));
 	exit(2);
@@ -101,9 +122,9 @@ static u64 index_of(u64 va, int level)
 static void build_tables(struct machine *m)
 {
 	u64 base = m->create.range[0].start, i;
-	u64 *t[KERNEL];
+	u64 *t[PT_TOP + 1];
 
-	for (i = 0; i < KERNEL; i++)
+	for (i = 0; i <= PT_TOP; i++)
 		t[i] = (u64 *)(m->memory + i * PAGE);
 #define AT(page) ((base + (page) * PAGE) | TABLE)
 	t[PML5][0] = AT(PML4);
@@ -122,21 +143,68 @@ static void build_tables(struct machine *m)
 			(m->create.area_phys + (i - 1) * PAGE) | TABLE;
 }
 
+static void put_dtr(volatile u8 *dtr, u64 base, u16 limit)
+{
+	memcpy((u8 *)dtr, &limit, 2);
+	memcpy((u8 *)dtr + 2, &base, 8);
+}
+
+static void put_gate(u64 *idt, int vector, u64 at, u32 ist)
+{
+	idt[2 * vector] = (at & 0xffff) | 0x10ull << 16 | (0x8e00ull | ist) << 32 |
+			  (at & 0xffff0000) << 32;
+	idt[2 * vector + 1] = at >> 32;
+}
+
 static void build_idt(struct machine *m)
 {
-	u64 base = m->create.range[0].start, *idt = (u64 *)(m->memory + IDT * PAGE), at;
-	u16 limit = 4095;
+	u64 base = m->create.range[0].start, *idt = (u64 *)(m->memory + IDT * PAGE);
 	int v;
 
-	for (v = 0; v < 256; v++) {
-		at = base + KERNEL * PAGE + (u64)(mini_gates - mini_start) + 16 * v;
-		idt[2 * v] = (at & 0xffff) | 0x10ull << 16 | 0x8e00ull << 32 |
-			     (at & 0xffff0000) << 32;
-		idt[2 * v + 1] = at >> 32;
-	}
-	at = base + IDT * PAGE;
-	memcpy((u8 *)m->params->idt, &limit, 2);
-	memcpy((u8 *)m->params->idt + 2, &at, 8);
+	for (v = 0; v < 256; v++)
+		put_gate(idt, v, base + KERNEL * PAGE + (u64)(mini_gates - mini_start) + 16 * v, 0);
+	put_gate(idt, 8, base + KERNEL * PAGE + (u64)(mini_double_fault - mini_start), 1);
+	put_dtr(m->params->idt, base + IDT * PAGE, 4095);
+}
+
+/* A descriptor of a TSS or an LDT: SDM volume 3, 8.2.3. */
+static void put_system(u64 *gdt, u32 selector, u64 base, u32 limit, u64 type)
+{
+	gdt[selector / 8] = limit | (base & 0xffffff) << 16 | type << 40 | (base >> 24 & 0xff) << 56;
+	gdt[selector / 8 + 1] = base >> 32;
+}
+
+/* Tables of the guest's own, and in its TSS the double fault's stack: SDM volume 3, 8.7. */
+static void build_gdt(struct machine *m)
+{
+	u64 base = m->create.range[0].start, stack = base + (FAULT_STACK + 1) * PAGE;
+	struct params *p = (struct params *)m->params;
+	u64 *gdt = m->gdt = (u64 *)(m->memory + GDT * PAGE);
+
+	m->ldt = (u64 *)(m->memory + LDT * PAGE);
+	gdt[2] = 0x00af9a000000ffffull;
+	gdt[3] = 0x00cf92000000ffffull;
+	gdt[SEL_FS / 8] = m->ldt[SEL_GS / 8] = 0x00cff2000000ffffull;
+	put_system(gdt, SEL_TSS, base + TSS * PAGE, 103, 0x89);
+	put_system(gdt, SEL_LDT, base + LDT * PAGE, 15, 0x82);
+	memcpy(m->memory + TSS * PAGE + 36, &stack, sizeof(stack));	/* IST1 */
+	put_dtr(p->gdt, base + GDT * PAGE, SEL_LDT + 15);
+	p->tr = SEL_TSS;
+	p->ldt = SEL_LDT;
+	p->fs = SEL_FS;
+	p->gs = SEL_GS;
+}
+
+void machine_map(struct machine *m, u64 offset, u64 bytes)
+{
+	m->memory_bytes = bytes;
+	m->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, (off_t)offset);
+	if (m->memory == MAP_FAILED)
+		die("mmap of guest memory");
+	m->comm = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, m->fd, CO_MMAP_COMM);
+	if (m->comm == MAP_FAILED)
+		die("mmap of co_comm");
+	m->params = (void *)(m->memory + PARAMS * PAGE);
 }
 
 struct machine machine_create(void)
@@ -147,20 +215,13 @@ struct machine machine_create(void)
 	if (ioctl(m.fd, CO_IOC_CREATE, &m.create))
 		die("CREATE");
 	base = m.create.range[0].start;
-	m.memory_bytes = m.create.range[0].bytes;
-	m.memory = mmap(NULL, m.memory_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m.fd,
-			(off_t)base);
-	if (m.memory == MAP_FAILED)
-		die("mmap of guest memory");
-	m.comm = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, m.fd, CO_MMAP_COMM);
-	if (m.comm == MAP_FAILED)
-		die("mmap of co_comm");
-	m.params = (void *)(m.memory + PARAMS * PAGE);
+	machine_map(&m, base, m.create.range[0].bytes);
 	m.params->root4 = base + PML4 * PAGE;
 	m.params->root5 = base + PML5 * PAGE;
 	m.params->area_va = AREA_VA;
 	build_tables(&m);
 	build_idt(&m);
+	build_gdt(&m);
 	memcpy(m.memory + KERNEL * PAGE, mini_start, (size_t)(mini_end - mini_start));
 	memcpy((char *)m.params->text, "hello from mini\n", 16);
 	m.start = (struct co_start){

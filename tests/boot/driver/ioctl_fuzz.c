@@ -35,7 +35,7 @@ struct slot {
 static struct slot slots[SLOTS];
 static unsigned long calls, answers[200];
 static u64 seed;
-static volatile int done, done_running;
+static volatile int done, done_running, intruded = -1;
 
 /* xorshift64*; one generator for each thread */
 static u64 next(u64 *state)
@@ -89,6 +89,12 @@ static void mutate(void *arg, size_t bytes)
 		memcpy((char *)arg + 4 * rnd(bytes / 4), &value, 4);
 }
 
+/* One that an i386 kernel may run on. */
+static u32 any_selector(void)
+{
+	return rnd(2) ? 0x10 : 0x60;
+}
+
 static void reopen(struct slot *s)
 {
 	if (s->fd >= 0) {
@@ -99,16 +105,18 @@ static void reopen(struct slot *s)
 	}
 	memset(s, 0, sizeof(*s));
 	s->fd = -1;
-	switch (rnd(6)) {
+	switch (rnd(8)) {
 	case 0:
 		break;
 	case 1:
-		s->m = machine_start();
+	case 2:
+		s->m = rnd(2) ? machine_start() : machine_start_i386(any_selector());
 		s->fd = s->m.fd;
 		s->started = 1;
 		break;
-	case 2:
-		s->m = machine_create();
+	case 3:
+	case 4:
+		s->m = rnd(2) ? machine_create() : machine_create_i386(any_selector());
 		s->fd = s->m.fd;
 		break;
 	default:
@@ -118,7 +126,7 @@ static void reopen(struct slot *s)
 
 static void fuzz_create(struct slot *s)
 {
-	struct co_create arg = good_create();
+	struct co_create arg = rnd(2) ? good_create() : good_create_i386();
 
 	arg.mem_bytes += rnd(4) * CO_CHUNK_SIZE;
 	mutate(&arg, 56);
@@ -135,8 +143,9 @@ static void fuzz_start(struct slot *s)
 			s->started = 1;
 		return;
 	}
-	arg = (struct co_start){ sizeof(arg), odd_number(), odd_number() % CO_MEM_MIN / 1024,
-				 odd_number() };
+	/* no kind of guest has an odd page directory */
+	arg = (struct co_start){ sizeof(arg), rnd(2) ? any_selector() : odd_number(),
+				 odd_number(), odd_number(), odd_number(), odd_number() | 1 };
 	call(s->fd, CO_IOC_START, &arg);
 }
 
@@ -187,7 +196,9 @@ static void fuzz_mmap(struct slot *s)
 	u64 bytes = (1 + rnd(6)) * 4096;
 	void *p;
 
-	if (s->m.memory && rnd(2))
+	if (s->m.code_selector && rnd(2))
+		offset = CO_MMAP_I386 + odd_number() % (2 * CO_MEM_MIN);
+	else if (s->m.memory && rnd(2))
 		offset = s->m.create.range[0].start + odd_number() % (2 * CO_MEM_MIN);
 	p = mmap(NULL, bytes, rnd(8), rnd(3) ? MAP_SHARED : MAP_PRIVATE, s->fd,
 		 (off_t)(offset & ~4095ull));
@@ -232,8 +243,8 @@ static void *disturb(void *unused)
 	int i, fd;
 
 	while (!done) {
-		for (i = 0; i < SLOTS; i++) {
-			fd = slots[i].fd;
+		for (i = 0; i <= SLOTS; i++) {
+			fd = i < SLOTS ? slots[i].fd : intruded;
 			if (fd < 0)
 				continue;
 			call(fd, CO_IOC_KICK, NULL);
@@ -248,16 +259,25 @@ static void *disturb(void *unused)
 	return unused;
 }
 
-/* And one that runs the same machines. */
+/*
+ * And one that runs the same machines, on a descriptor of its own: the main thread
+ * may close the machine's while the guest sleeps without a deadline, and then only
+ * this one leads to it, for the kick that ends the sleep.
+ */
 static void *intrude(void *unused)
 {
 	struct co_run run = { .size = sizeof(run) };
-	int i;
+	int i, fd;
 
 	while (!done_running)
 		for (i = 0; i < SLOTS; i++) {
-			if (slots[i].fd >= 0)
-				call(slots[i].fd, CO_IOC_RUN, &run);
+			fd = slots[i].fd < 0 ? -1 : dup(slots[i].fd);
+			if (fd >= 0) {
+				intruded = fd;
+				call(fd, CO_IOC_RUN, &run);
+				intruded = -1;
+				close(fd);
+			}
 			nanosleep(&(struct timespec){ 0, 3000000 }, NULL);
 		}
 	return unused;

@@ -190,7 +190,9 @@ static void test_create_fields(void)
 		u64 value;
 	} bad[] = {
 #define F(f) offsetof(struct co_create, f), sizeof(((struct co_create *)0)->f)
-		{ "unknown note flag", F(note_flags), 2 },
+		{ "unknown note flag", F(note_flags), 16 },
+		{ "PAE without I386", F(note_flags), CO_NOTE_PAE },
+		{ "I386 with an x86_64 area", F(note_flags), CO_NOTE_I386 },
 		{ "all note flags", F(note_flags), 0xffffffff },
 		{ "reserved", F(reserved), 1 },
 		{ "no memory", F(mem_bytes), 0 },
@@ -206,11 +208,25 @@ static void test_create_fields(void)
 		{ "area at the last page", F(area_va), 0xfffffffffffff000ull },
 		{ "image larger than memory", F(image_bytes), MEM_BYTES + 1 },
 		{ "image without end", F(image_bytes), ~0ull },
+	}, bad_i386[] = {
+		{ "5-level paging", F(note_flags), CO_NOTE_I386 | CO_NOTE_LA57 },
+		{ "unknown flag", F(note_flags), CO_NOTE_I386 | 16 },
+		{ "reserved", F(reserved), 1 },
+		{ "too little memory", F(mem_bytes), CO_MEM_MIN - 1 },
+		{ "too much memory", F(mem_bytes), CO_MEM_MAX_I386 + 1 },
+		{ "all memory", F(mem_bytes), ~0ull },
+		{ "no area", F(area_va), 0 },
+		{ "unaligned area", F(area_va), 0xff7f0008 },
+		{ "area in user space", F(area_va), 0x7ffff000 },
+		{ "area over the top", F(area_va), 0xffffa000 },
+		{ "area beyond 4 GiB", F(area_va), 0x1ff7f0000 },
+		{ "an x86_64 area", F(area_va), AREA_VA },
+		{ "a contiguous image", F(image_bytes), 1 },
 #undef F
 	};
 	struct co_create arg;
 	unsigned int i;
-	int fd = machine_open();
+	int fd = machine_open(), below;
 	struct co_version v = { .size = sizeof(v) };
 
 	expect(request(fd, CO_IOC_VERSION, &v), 0, "version");
@@ -222,6 +238,29 @@ static void test_create_fields(void)
 		memcpy((char *)&arg + bad[i].offset, &bad[i].value, bad[i].bytes);
 		expect(request(fd, CO_IOC_CREATE, &arg), EINVAL, "create: %s", bad[i].name);
 	}
+	for (i = 0; i < COUNT(bad_i386); i++) {
+		arg = good_create_i386();
+		memcpy((char *)&arg + bad_i386[i].offset, &bad_i386[i].value, bad_i386[i].bytes);
+		expect(request(fd, CO_IOC_CREATE, &arg), EINVAL, "create i386: %s",
+		       bad_i386[i].name);
+	}
+	below = machine_open();
+	arg = good_create();
+	arg.note_flags |= CO_NOTE_BELOW_4G;
+	expect(request(below, CO_IOC_CREATE, &arg), 0, "create: below 4 GiB");
+	for (i = 0; i < arg.nranges; i++)
+		result(arg.range[i].start + arg.range[i].bytes <= 1ull << 32,
+		       "create: is below 4 GiB", "%llx", (unsigned long long)arg.range[i].start);
+	close(below);
+	below = machine_open();
+	arg = good_create_i386();
+	arg.note_flags |= CO_NOTE_PAE;
+	expect(request(below, CO_IOC_CREATE, &arg), 0, "create i386: PAE");
+	for (i = 0; i < arg.nranges; i++)
+		result(arg.range[i].start + arg.range[i].bytes <= 1ull << 32,
+		       "create i386: PAE is below 4 GiB", "%llx",
+		       (unsigned long long)arg.range[i].start);
+	close(below);
 	arg = good_create();
 	arg.mem_bytes = CO_MEM_MAX;
 	expect(request(fd, CO_IOC_CREATE, &arg), ENOMEM, "create: more than there is");
@@ -255,27 +294,84 @@ static void test_start_fields(void)
 	struct machine m = machine_create();
 	const struct co_range *last = &m.create.range[m.create.nranges - 1];
 	u64 end = last->start + last->bytes;
-	const struct { const char *name; u32 reserved; u64 entry, boot_params; } bad[] = {
-		{ "reserved", 1, m.start.entry, m.start.boot_params },
-		{ "entry 0", 0, 0, m.start.boot_params },
-		{ "entry below", 0, m.create.range[0].start - 1, m.start.boot_params },
-		{ "entry above", 0, end, m.start.boot_params },
-		{ "entry in the area", 0, m.create.area_phys, m.start.boot_params },
-		{ "entry ~0", 0, ~0ull, m.start.boot_params },
-		{ "boot_params 0", 0, m.start.entry, 0 },
-		{ "boot_params above", 0, m.start.entry, end },
-		{ "boot_params half in", 0, m.start.entry, end - PAGE / 2 },
-		{ "boot_params around the end", 0, m.start.entry, ~0ull - 100 },
+	const struct {
+		const char *name;
+		u32 code_selector;
+		u64 entry, boot_params, boot32, root;
+	} bad[] = {
+		{ "code selector", 0x10, m.start.entry, m.start.boot_params, 0, 0 },
+		{ "boot32", 0, m.start.entry, m.start.boot_params, 0xc0001000, 0 },
+		{ "root", 0, m.start.entry, m.start.boot_params, 0, m.create.range[0].start },
+		{ "entry 0", 0, 0, m.start.boot_params, 0, 0 },
+		{ "entry below", 0, m.create.range[0].start - 1, m.start.boot_params, 0, 0 },
+		{ "entry above", 0, end, m.start.boot_params, 0, 0 },
+		{ "entry in the area", 0, m.create.area_phys, m.start.boot_params, 0, 0 },
+		{ "entry ~0", 0, ~0ull, m.start.boot_params, 0, 0 },
+		{ "boot_params 0", 0, m.start.entry, 0, 0, 0 },
+		{ "boot_params above", 0, m.start.entry, end, 0, 0 },
+		{ "boot_params half in", 0, m.start.entry, end - PAGE / 2, 0, 0 },
+		{ "boot_params around the end", 0, m.start.entry, ~0ull - 100, 0, 0 },
 	};
 	unsigned int i;
 
 	for (i = 0; i < COUNT(bad); i++) {
-		struct co_start arg = { sizeof(arg), bad[i].reserved, bad[i].entry,
-					bad[i].boot_params };
+		struct co_start arg = { sizeof(arg), bad[i].code_selector, bad[i].entry,
+					bad[i].boot_params, bad[i].boot32, bad[i].root };
 
 		expect(request(m.fd, CO_IOC_START, &arg), EINVAL, "start: %s", bad[i].name);
 	}
 	expect(request(m.fd, CO_IOC_START, &m.start), 0, "start: after failures");
+	machine_close(&m);
+}
+
+static void test_start_fields_i386(void)
+{
+	struct machine m = machine_create_i386(0x60);
+	const struct co_range *last = &m.create.range[m.create.nranges - 1];
+	const u64 good[] = { m.start.entry, m.start.boot_params, m.start.boot32, m.start.root };
+	const struct {
+		const char *name;
+		size_t offset;
+		u64 value;
+	} bad[] = {
+#define F(f) offsetof(struct co_start, f)
+		{ "entry 0", F(entry), 0 },
+		{ "entry physical", F(entry), m.create.range[0].start % 0x40000000 },
+		{ "entry beyond 4 GiB", F(entry), 1ull << 32 },
+		{ "entry of 64 bits", F(entry), ~0ull },
+		{ "boot_params 0", F(boot_params), 0 },
+		{ "boot_params unaligned", F(boot_params), good[1] + 4 },
+		{ "boot_params beyond 4 GiB", F(boot_params), good[1] | 1ull << 32 },
+		{ "boot32 0", F(boot32), 0 },
+		{ "boot32 unaligned", F(boot32), good[2] + 0x800 },
+		{ "boot32 beyond 4 GiB", F(boot32), ~0xfffull },
+		{ "root 0", F(root), 0 },
+		{ "root unaligned", F(root), good[3] + 32 },
+		{ "root virtual", F(root), 0xfffff000 },
+		{ "root behind the memory", F(root), last->start + last->bytes },
+		{ "root in the area", F(root), m.create.area_phys },
+		{ "root beyond 4 GiB", F(root), good[3] | 1ull << 32 },
+#undef F
+	};
+	static const u32 selectors[] = { 0, 8, 0x18, 0x61, 0x63, 0x68, 0x10060, ~0u };
+	struct co_start arg;
+	unsigned int i;
+
+	for (i = 0; i < COUNT(bad); i++) {
+		arg = m.start;
+		memcpy((char *)&arg + bad[i].offset, &bad[i].value, sizeof(bad[i].value));
+		expect(request(m.fd, CO_IOC_START, &arg), EINVAL, "start i386: %s", bad[i].name);
+	}
+	for (i = 0; i < COUNT(selectors); i++) {
+		arg = m.start;
+		arg.code_selector = selectors[i];
+		expect(request(m.fd, CO_IOC_START, &arg), EINVAL, "start i386: selector %x",
+		       selectors[i]);
+	}
+	result(m.create.code_phys + PAGE == m.create.area_phys && m.create.area_phys < 1ull << 32 &&
+	       last->start + last->bytes <= 1ull << 32, "create i386: addresses", "%llx %llx",
+	       (unsigned long long)m.create.code_phys, (unsigned long long)m.create.area_phys);
+	expect(request(m.fd, CO_IOC_START, &m.start), 0, "start i386: after failures");
 	machine_close(&m);
 }
 
@@ -340,12 +436,18 @@ int main(void)
 	test_order();
 	test_create_fields();
 	test_start_fields();
+	test_start_fields_i386();
 	test_irq_and_pool_fields();
 	test_mmap();
+	test_mmap_i386();
 	test_others();
-	test_reasons();
-	test_waiting();
-	measure();
+	test_reasons(0);
+	test_reasons(0x10);
+	test_reasons(0x60);
+	test_waiting(0);
+	test_waiting(0x60);
+	measure(0);
+	measure(0x60);
 	request(fd, CO_IOC_POOL, &trim);
 	request(fd, CO_IOC_STATS, &stats);
 	result(!stats.pool_chunks_used && !stats.pool_chunks, "everything is given back",

@@ -15,9 +15,11 @@ void expect(int got, int want, const char *format, ...) __attribute__((format(pr
 
 /* ioctl_use.c */
 void test_mmap(void);
+void test_mmap_i386(void);
 void test_others(void);
-void test_reasons(void);
-void test_waiting(void);
-void measure(void);
+/* With a miniature kernel of 64 bits (0) or of 32 on that code selector. */
+void test_reasons(u32 code_selector);
+void test_waiting(u32 code_selector);
+void measure(u32 code_selector);
 
 #endif

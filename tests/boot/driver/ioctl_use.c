@@ -99,6 +99,59 @@ void test_mmap(void)
 	close(other);
 }
 
+/* An i386 guest's memory lies side by side, whatever the order of its pieces. */
+void test_mmap_i386(void)
+{
+	struct machine m = machine_create_i386(0x60);
+	const u64 at = CO_MMAP_I386, end = at + MEM_BYTES;
+	const struct {
+		const char *name;
+		u64 offset, bytes;
+		int prot, flags, want;
+	} table[] = {
+		{ "all", at, MEM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, 0 },
+		{ "last page", end - PAGE, PAGE, PROT_READ, MAP_SHARED, 0 },
+		{ "across chunks", at + CO_CHUNK_SIZE - PAGE, 2 * PAGE, PROT_READ, MAP_SHARED, 0 },
+		{ "executable", at, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, EINVAL },
+		{ "private", at, PAGE, PROT_READ, MAP_PRIVATE, EINVAL },
+		{ "before", at - PAGE, PAGE, PROT_READ, MAP_SHARED, EINVAL },
+		{ "around the start", at - PAGE, 2 * PAGE, PROT_READ, MAP_SHARED, EINVAL },
+		{ "behind", end, PAGE, PROT_READ, MAP_SHARED, EINVAL },
+		{ "around the end", end - PAGE, 2 * PAGE, PROT_READ, MAP_SHARED, EINVAL },
+		{ "1 MiB", 1 << 20, PAGE, PROT_READ, MAP_SHARED, EINVAL },
+		{ "below 1 GiB", CO_MMAP_I386 - CO_CHUNK_SIZE, PAGE, PROT_READ, MAP_SHARED, EINVAL },
+	};
+	struct machine other = machine_create();
+	unsigned int i;
+	u64 n;
+	void *p;
+
+	for (i = 0; i < COUNT(table); i++) {
+		p = mmap(NULL, table[i].bytes, table[i].prot, table[i].flags, m.fd,
+			 (off_t)table[i].offset);
+		expect(p == MAP_FAILED ? errno : 0, table[i].want, "mmap i386: %s", table[i].name);
+		if (p != MAP_FAILED)
+			munmap(p, table[i].bytes);
+	}
+	if (other.create.range[other.create.nranges - 1].start < at)
+		expect(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, other.fd, (off_t)at) == MAP_FAILED ?
+		       errno : 0, EINVAL, "mmap i386: of an x86_64 guest");
+	machine_close(&other);
+
+	/* the same bytes through one mapping of all and through one of each chunk */
+	for (n = 0; n < MEM_BYTES / CO_CHUNK_SIZE; n++)
+		m.memory[n * CO_CHUNK_SIZE + CO_CHUNK_SIZE - 1] = (u8)(n + 1);
+	for (n = 0; n < MEM_BYTES / CO_CHUNK_SIZE; n++) {
+		u8 *chunk = mmap(NULL, CO_CHUNK_SIZE, PROT_READ, MAP_SHARED, m.fd,
+				 (off_t)(at + n * CO_CHUNK_SIZE));
+
+		result(chunk != MAP_FAILED && chunk[CO_CHUNK_SIZE - 1] == (u8)(n + 1),
+		       "mmap i386: chunk by chunk", "chunk %llu", (unsigned long long)n);
+		munmap(chunk, CO_CHUNK_SIZE);
+	}
+	machine_close(&m);
+}
+
 /* ---- other processes, other openers ---- */
 
 static int in_child(void (*what)(struct machine *m), struct machine *m)
@@ -178,7 +231,12 @@ void test_others(void)
 
 /* ---- what a guest says ---- */
 
-void test_reasons(void)
+static struct machine start(u32 code_selector)
+{
+	return code_selector ? machine_start_i386(code_selector) : machine_start();
+}
+
+void test_reasons(u32 code_selector)
 {
 	static const struct { u32 reason; u64 arg0; u32 want; } ends[] = {
 		{ CO_R_SHUTDOWN, 0, CO_R_SHUTDOWN }, { CO_R_RESTART, 0, CO_R_RESTART },
@@ -198,7 +256,7 @@ void test_reasons(void)
 	int error;
 
 	for (i = 0; i < COUNT(ends); i++) {
-		m = machine_start();
+		m = start(code_selector);
 		command(&m, ends[i].reason, ends[i].arg0, 0);
 		error = run_once(m.fd, &run);
 		result(!error && run.reason == ends[i].want, "guest ends", "reason %u arg %llx: %d %u",
@@ -207,7 +265,7 @@ void test_reasons(void)
 		       ends[i].reason, (unsigned long long)ends[i].arg0);
 		machine_close(&m);
 	}
-	m = machine_start();
+	m = start(code_selector);
 	command(&m, CO_R_CONSOLE, 0, 0);
 	error = run_once(m.fd, &run);
 	result(!error && run.reason == CO_R_CONSOLE && m.comm->text_len == 16 &&
@@ -274,7 +332,7 @@ static double timed_run(void *(*other)(void *), int *error, struct co_run *run)
 	return t;
 }
 
-void test_waiting(void)
+void test_waiting(u32 code_selector)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	struct itimerval timer = { .it_value = { 0, 100000 } };
@@ -284,7 +342,7 @@ void test_waiting(void)
 	int error, other = 0;
 	double t;
 
-	shared = machine_start();
+	shared = start(code_selector);
 	request(shared.fd, CO_IOC_KICK, NULL);
 	error = run_once(shared.fd, &run);
 	result(!error && run.reason == CO_R_KICKED, "kick: remembered", "%d %u", error, run.reason);
@@ -349,19 +407,19 @@ void test_waiting(void)
 }
 
 /* How many trivial round trips a second: a line for the records. */
-void measure(void)
+void measure(u32 code_selector)
 {
 	struct itimerval timer = { .it_value = { 1, 0 } };
 	struct co_stats stats = { .size = sizeof(stats) };
-	struct machine m = machine_start();
+	struct machine m = start(code_selector);
 	struct co_run run;
 
 	command(&m, CO_R_NOP, 0, 0);
 	setitimer(ITIMER_REAL, &timer, NULL);
 	run_once(m.fd, &run);
 	request(m.fd, CO_IOC_STATS, &stats);
-	printf("# %llu round trips in a second, %llu FPU switches\n",
-	       (unsigned long long)stats.switches, (unsigned long long)stats.fpu_switches);
+	printf("# %llu round trips in a second, %llu FPU switches, code selector %x\n",
+	       (unsigned long long)stats.switches, (unsigned long long)stats.fpu_switches, code_selector);
 	result(stats.switches > 1000, "round trips", "%llu", (unsigned long long)stats.switches);
 	machine_close(&m);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A guest kernel in 200 lines, for tests of the driver alone: it does what its
+ * A guest kernel in 250 lines, for tests of the driver alone: it does what its
  * parameter page says (minikernel.h), forwards interrupts, NMIs and machine
  * checks to the host as every guest must, and panics on any other exception.
  * Position independent; loaded anywhere into guest memory by driver.c.
@@ -19,8 +19,9 @@
 
 	.section .rodata
 	.balign 4096
-	.globl mini_start, mini_end, mini_gates
+	.globl mini_start, mini_end, mini_gates, mini_double_fault
 
+	.code64				/* also where a 32-bit program carries it */
 mini_start:
 	movq %rsi, %rbx
 	movq P_ROOT4(%rbx), %rax
@@ -31,6 +32,13 @@ mini_start:
 1:	movq %rax, %cr3
 	leaq 4096(%rbx), %rsp
 	movq P_AREA_VA(%rbx), %rbp
+	lgdt P_GDT(%rbx)		/* code and data where the passage has them */
+	ltr P_TR(%rbx)
+	lldt P_LDT(%rbx)
+	movw P_FS(%rbx), %fs
+	movw P_FS(%rbx), %ds
+	movw P_GS(%rbx), %gs
+	movw P_GS(%rbx), %es
 	lidt P_IDT(%rbx)
 
 	/* SSE on, as a real kernel does: CR4.OSFXSR, OSXMMEXCPT */
@@ -40,6 +48,8 @@ mini_start:
 
 next:
 	cli
+	cmpl $MODE_FAULT, P_MODE(%rbx)
+	je lose_stack
 	cmpl $MODE_SPIN, P_MODE(%rbx)
 	jne leave
 	sti
@@ -71,10 +81,39 @@ leave:
 	movl %ecx, COMM+COMM_TEXT_LEN(%rbp)
 	rep movsb
 	call to_host
+	movw %fs, P_FS_NOW(%rbx)
+	movw %gs, P_GS_NOW(%rbx)
+	movw %ds, P_DS_NOW(%rbx)
+	movw %es, P_ES_NOW(%rbx)
 	xorl %eax, %eax			/* take what the host raised */
 	xchgq %rax, COMM+COMM_PENDING(%rbp)
 	orq %rax, P_TAKEN(%rbx)
 	incq P_ROUNDS(%rbx)
+	jmp next
+
+/* No exception can be delivered on such a stack: the next one is a double fault. */
+lose_stack:
+	movq $FAULT_PAGE_SP, %rsp
+	cmpl $FAULT_PAGE, P_FAULT(%rbx)
+	je 4f
+	movabsq $0x8000000000000000, %rsp
+4:	pushq %rax
+	ud2
+
+/* By its own gate, on the stack that the TSS has for it: error code, RIP, CS, flags, RSP. */
+	.balign 16
+mini_double_fault:
+	subq $16, %rsp
+	sidt (%rsp)
+	movq 2(%rsp), %rbx
+	addq $16, %rsp
+	subq $4096, %rbx
+	movq P_AREA_VA(%rbx), %rbp
+	movq 32(%rsp), %rax
+	movq %rax, P_FAULT_SP(%rbx)
+	str P_FAULT_TR(%rbx)
+	movl $MODE_CALL, P_MODE(%rbx)
+	incl P_FAULTS(%rbx)
 	jmp next
 
 to_host:

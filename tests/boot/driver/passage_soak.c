@@ -4,8 +4,10 @@
  * again and again, so that most of the CPU's time is spent between two worlds.
  * Somebody outside meanwhile injects NMIs or machine checks (QMP inject-nmi).
  *
- * Usage: passage_soak SECONDS. Prints counts, and `ok` lines as in driver.h: the
- * guest must still be in order afterwards. Exit status 0 when it is.
+ * Usage: passage_soak SECONDS [CODE_SELECTOR]. With a code selector (0x10, 0x60), the
+ * guest is an i386 one, which besides compares all its registers around each passage.
+ * Prints counts, and `ok` lines as in driver.h: the guest must still be in order
+ * afterwards. Exit status 0 when it is.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,12 +32,14 @@ int main(int argc, char **argv)
 	struct sigaction action = { .sa_handler = on_alarm };
 	struct itimerval timer = { .it_value = { argc > 1 ? atoi(argv[1]) : 5, 0 } };
 	struct co_stats stats = { .size = sizeof(stats) };
-	struct machine m = machine_start();
+	u32 code_selector = argc > 2 ? (u32)strtoul(argv[2], NULL, 0) : 0;
+	struct machine m = code_selector ? machine_start_i386(code_selector) : machine_start();
 	struct co_run run;
 	int error;
 
 	sigaction(SIGALRM, &action, NULL);
 	command(&m, CO_R_NOP, 0, 0);
+	m.params->checking = 1;
 	printf("# soaking\n");
 	fflush(stdout);
 	setitimer(ITIMER_REAL, &timer, NULL);
@@ -50,6 +54,12 @@ int main(int argc, char **argv)
 	       (unsigned long long)stats.switches, (unsigned long long)stats.nmis,
 	       (unsigned long long)stats.mces, (unsigned long long)stats.nmis_in_passage,
 	       (unsigned long long)stats.mces_in_passage, m.params->nmis);
+	if (code_selector)
+		result(m.params->checks && !m.params->different, "registers",
+		       "%u of %u passages changed one, first at offset %u of the snapshot: %x, %x",
+		       m.params->different, m.params->checks, m.params->first,
+		       *(u32 *)((u8 *)m.params + P_BEFORE + m.params->first % SNAP_BYTES),
+		       *(u32 *)((u8 *)m.params + P_AFTER + m.params->first % SNAP_BYTES));
 	command(&m, CO_R_DOORBELL, 1, 2);
 	error = run_once(m.fd, &run);
 	result(!error && run.reason == CO_R_DOORBELL && run.arg[0] == 1 && run.arg[1] == 2,

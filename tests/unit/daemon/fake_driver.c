@@ -39,6 +39,9 @@ static u64 file_offset(const struct os_driver *driver, u64 address, u64 bytes)
 
 	if (address + bytes <= SHARED_BYTES)
 		return address;
+	if (fake.create.note_flags & CO_NOTE_I386)	/* side by side, as in the file */
+		return address - CO_MMAP_I386 + bytes <= fake.create.mem_bytes ?
+		       at + address - CO_MMAP_I386 : ~0ull;
 	for (i = 0; i < driver->nranges; i++) {
 		if (address >= driver->range[i].start &&
 		    address + bytes <= driver->range[i].start + driver->range[i].bytes)
@@ -52,6 +55,8 @@ void *fake_at(u64 address, u64 bytes)
 {
 	u32 i;
 
+	if (fake.create.note_flags & CO_NOTE_I386 && address + bytes <= fake.create.mem_bytes)
+		return views[0] + address;
 	for (i = 0; i < open_driver->nranges; i++) {
 		const struct co_range *range = &open_driver->range[i];
 
@@ -89,7 +94,10 @@ void os_driver_close(struct os_driver *driver)
 
 	/* the guest's thread, if any, sleeps for ever in fake_leave() */
 	for (i = 0; i < driver->nranges && !driver->has_thread; i++)
-		munmap(views[i], driver->range[i].bytes);
+		if (!(fake.create.note_flags & CO_NOTE_I386))
+			munmap(views[i], driver->range[i].bytes);
+		else if (!i)
+			munmap(views[0], fake.create.mem_bytes);
 	close(driver->memory);
 	if (!driver->has_thread)
 		free(driver);
@@ -119,6 +127,22 @@ void os_driver_unmap(struct os_driver *driver, void *address, u64 bytes)
 	munmap(address, bytes);
 }
 
+/* An i386 guest has exactly what it asked for: its last range is cut, or made longer. */
+static u8 *map_i386(struct os_driver *driver, const struct co_create *create)
+{
+	u64 left = create->mem_bytes;
+	u8 *view;
+	u32 i;
+
+	for (i = 0; i + 1 < driver->nranges && left > driver->range[i].bytes; i++)
+		left -= driver->range[i].bytes;
+	driver->range[i].bytes = left;
+	driver->nranges = i + 1;
+	view = map(driver, CO_MMAP_I386, create->mem_bytes, PROT_READ | PROT_WRITE);
+	memset(view, 0xa5, create->mem_bytes);
+	return view;
+}
+
 static void create(struct os_driver *driver, struct co_create *create)
 {
 	u64 bytes = SHARED_BYTES, grow;
@@ -136,8 +160,11 @@ static void create(struct os_driver *driver, struct co_create *create)
 	}
 	for (i = 0; i < driver->nranges; i++)
 		bytes += driver->range[i].bytes;
-	CHECK(!ftruncate(driver->memory, bytes));
-	for (i = 0; i < driver->nranges; i++) {
+	CHECK(!ftruncate(driver->memory, bytes + create->mem_bytes));
+	fake.create = *create;
+	if (create->note_flags & CO_NOTE_I386)
+		views[0] = map_i386(driver, create);
+	for (i = 0; i < driver->nranges && !(create->note_flags & CO_NOTE_I386); i++) {
 		views[i] = map(driver, driver->range[i].start, driver->range[i].bytes,
 			       PROT_READ | PROT_WRITE);
 		/* what the daemon does not write is visible: real memory is not zero */

@@ -13,7 +13,8 @@ u64 guest_alloc(u64 bytes, u64 align)
 	u64 at;
 
 	if (!next_free)
-		next_free = fake.create.range[0].start + (24ull << 20);
+		next_free = (fake.create.note_flags & CO_NOTE_I386 ? 0 : fake.create.range[0].start) +
+			    (24ull << 20);
 	at = (next_free + align - 1) & ~(align - 1);
 	next_free = at + bytes;
 	memset(fake_at(at, bytes), 0, bytes);

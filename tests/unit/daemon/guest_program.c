@@ -115,7 +115,10 @@ static void dump_memory(const char *name, u64 address, u64 bytes)
 /* What the loader made of everything, for the test to look at. */
 static void dump(void)
 {
-	u8 *params = fake_at(fake.start.boot_params, 8192);
+	/* an i386 guest's addresses are virtual, from a multiple of 4 MiB on */
+	u64 offset = fake.create.note_flags & CO_NOTE_I386 ?
+		     fake.start.boot_params & ~(CO_CHUNK_SIZE - 1) : 0;
+	u8 *params = fake_at(fake.start.boot_params - offset, 8192);
 	FILE *file = fopen("guest.txt", "w");
 	u32 initrd[2];
 	u32 i;
@@ -129,12 +132,15 @@ static void dump(void)
 		(unsigned long long)fake.create.area_va);
 	fprintf(file, "code_phys %llx\narea_phys %llx\n", (unsigned long long)fake.create.code_phys,
 		(unsigned long long)fake.create.area_phys);
+	fprintf(file, "boot32 %llx\nroot %llx\ncode_selector %x\n",
+		(unsigned long long)fake.start.boot32, (unsigned long long)fake.start.root,
+		fake.start.code_selector);
 	for (i = 0; i < fake.create.nranges; i++)
 		fprintf(file, "range %llx %llx\n", (unsigned long long)fake.create.range[i].start,
 			(unsigned long long)fake.create.range[i].bytes);
 	fclose(file);
-	dump_memory("params.bin", fake.start.boot_params, 8192);
-	dump_memory("kernel.bin", fake.start.entry & ~((2ull << 20) - 1), 2 << 20);
+	dump_memory("params.bin", fake.start.boot_params - offset, 12288);
+	dump_memory("kernel.bin", (fake.start.entry - offset) & ~((2ull << 20) - 1), 2 << 20);
 	if (initrd[1])
 		dump_memory("initrd.bin", initrd[0], initrd[1]);
 }

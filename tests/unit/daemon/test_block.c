@@ -383,12 +383,57 @@ static void foreign_features(void)
 	fake.devices[0].driver_features = fake.devices[0].features | 1ull << 60;
 	write_status(VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK);
 	CHECK_EQUAL(fake.devices[0].status, VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER);
-	/* a legacy driver, too, is refused */
+	/* whoever says FEATURES_OK is no legacy driver, and must know the standard */
 	fake.devices[0].driver_features = VIRTIO_BLK_F_FLUSH;
 	write_status(VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK);
 	CHECK_EQUAL(fake.devices[0].status, VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER);
+	/* and whoever does not is one, and cannot have chosen anything newer */
+	fake.devices[0].driver_features = VIRTIO_BLK_F_FLUSH | VIRTIO_F_VERSION_1;
 	write_status(RUNNING & ~VIRTIO_S_FEATURES_OK);
 	CHECK(needs_reset());
+	block_close(disk);
+}
+
+/* Linux 2.6.33: no FEATURES_OK, no event index, and requests before DRIVER_OK. */
+static void legacy_driver(void)
+{
+	set_up(false);
+	write_status(0);
+	write_status(VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER);
+	fake.devices[0].driver_features = VIRTIO_BLK_F_FLUSH | VIRTIO_F_INDIRECT_DESC;
+	/* a bell for a queue that is not there yet starts nothing */
+	device_kicked(device, 0);
+	CHECK(!device->running);
+	queue_setup(&queue, 0, 0, 256);
+	CHECK_EQUAL(request(VIRTIO_BLK_T_IN, 0, 512, true), VIRTIO_BLK_S_OK);
+	CHECK(!device->ring[0].event_idx && device->ring[0].indirect);
+	write_status(RUNNING & ~VIRTIO_S_FEATURES_OK);
+	CHECK(!needs_reset());
+	CHECK_EQUAL(request(VIRTIO_BLK_T_OUT, 7, 4096, false), VIRTIO_BLK_S_OK);
+	/* once more, without a request before DRIVER_OK */
+	write_status(0);
+	write_status(VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER);
+	queue_setup(&queue, 0, 0, 256);
+	write_status(RUNNING & ~VIRTIO_S_FEATURES_OK);
+	CHECK_EQUAL(request(VIRTIO_BLK_T_IN, 7, 512, true), VIRTIO_BLK_S_OK);
+	block_close(disk);
+}
+
+/* A bell of a driver that has given up, or has broken the rules, starts nothing. */
+static void legacy_driver_gone(void)
+{
+	set_up(false);
+	write_status(0);
+	write_status(VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER);
+	queue_setup(&queue, 0, 0, 256);
+	fake.devices[0].status |= VIRTIO_S_FAILED;
+	device_kicked(device, 0);
+	CHECK(!device->running);
+	write_status(VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER);
+	fake.devices[0].driver_features = 1ull << 27;	/* nobody offered that */
+	queue_setup(&queue, 0, 0, 256);
+	device_kicked(device, 0);
+	CHECK(!device->running);
 	block_close(disk);
 }
 
@@ -486,6 +531,8 @@ const struct test tests[] = {
 	{ "no_request_at_all", no_request_at_all },
 	{ "breakdown_meets_reset", breakdown_meets_reset },
 	{ "foreign_features", foreign_features },
+	{ "legacy_driver", legacy_driver },
+	{ "legacy_driver_gone", legacy_driver_gone },
 	{ "registers_overwritten", registers_overwritten },
 	{ "reset_in_the_middle", reset_in_the_middle },
 	{ "one_writer_or_many_readers", one_writer_or_many_readers },

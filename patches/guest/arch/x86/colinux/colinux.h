@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of the cooperative platform share among themselves. */
+/*
+ * What the files of the cooperative platform share among themselves, in every
+ * series of Linux on x86. What a series lacks, or does in a way of its own, is
+ * in its series.h.
+ */
 #ifndef _ARCH_X86_COLINUX_H
 #define _ARCH_X86_COLINUX_H
 
@@ -10,23 +14,11 @@
 #include <asm/colinux/colinux_abi.h>
 #include <asm/colinux/co_state.h>
 #include <asm/colinux/guest.h>
-#include <asm/fixmap.h>
-#include <asm/pgtable.h>
+#include "series.h"
 
-struct timespec64;
-
-/* The shared area, at one address in every address space: colinux_abi.h. */
-#define CO_AREA_VA	__fix_to_virt(FIX_CO_AREA)
+/* The shared area, at one address in every address space: colinux_abi.h. The
+ * address, CO_AREA_VA, is the series' choice. */
 #define CO_PAGE_VA(n)	(CO_AREA_VA + (n) * CO_PAGE_SIZE)
-
-/*
- * Which entry of level1_fixmap_pgt maps page 0 of the area: head_64.S lets that
- * table fill the last FIXMAP_PMD_NUM entries of level2_fixmap_pgt up to
- * FIXMAP_PMD_TOP, in the second gigabyte above __START_KERNEL_map.
- */
-#define CO_FIXMAP_BASE	(__START_KERNEL_map + PUD_SIZE + \
-			 (FIXMAP_PMD_TOP + 1 - FIXMAP_PMD_NUM) * PMD_SIZE)
-#define CO_FIXMAP_SLOT	((CO_AREA_VA - CO_FIXMAP_BASE) >> PAGE_SHIFT)
 
 #define co_state	((struct co_state *)CO_PAGE_VA(CO_AREA_STATE))
 #define co_comm		((struct co_comm *)CO_PAGE_VA(CO_AREA_COMM))
@@ -68,8 +60,13 @@ static inline void co_yield(void)
 	co_call(CO_R_NOP);
 }
 
-/* entry.S: NMIs and machine checks met before switch.c could forward any. */
-extern u32 co_bringup_nmis, co_bringup_mces;
+/* ---- platform.c ---- */
+
+/*
+ * Before co_early_setup() there is one sign that we are a guest: the loader has
+ * filled the page-table entries of the shared area.
+ */
+bool co_area_mapped(void);
 
 /* ---- irq.c: virtual interrupts ---- */
 

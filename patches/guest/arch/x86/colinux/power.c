@@ -2,15 +2,14 @@
 /*
  * The ways this machine ends, and what the host may ask of it meanwhile.
  *
- * A panic has its text carried to the host. It leaves at panic()'s very end, as
- * the restart that panic() wants, because only then have the consoles been
- * flushed: the panic notifier keeps the text and asks for that restart.
+ * A panic has its text carried to the host. Where panic() flushes the consoles
+ * after its notifiers, it leaves at panic()'s very end, as the restart that
+ * panic() wants: the notifier keeps the text and asks for that restart.
  */
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/kernel.h>
 #include <linux/notifier.h>
-#include <linux/panic_notifier.h>
 #include <linux/pm.h>
 #include <linux/reboot.h>
 #include <linux/workqueue.h>
@@ -53,6 +52,8 @@ static int co_panic(struct notifier_block *nb, unsigned long event, void *text)
 		co_leave_panic(co_panic_text);
 	co_panic_text = text;
 	co_console_panic();
+	if (!CO_PANIC_FLUSHES_LAST)
+		co_leave_panic(text);
 	panic_timeout = -1;	/* "restart at once" */
 	return NOTIFY_DONE;
 }
@@ -99,6 +100,32 @@ static irqreturn_t co_event_interrupt(int irq, void *dev)
 	return IRQ_HANDLED;
 }
 
+/*
+ * For the boot tests: colinux.fault=double takes the kernel's stack away when it is
+ * up. No exception can be delivered then but a double fault, on what it has of its own.
+ */
+static bool co_fault_double;
+
+static int __init co_fault_setup(char *what)
+{
+	co_fault_double = !strcmp(what, "double");
+	return 1;
+}
+__setup("colinux.fault=", co_fault_setup);
+
+static void co_lose_stack(void)
+{
+	/* user mode's first addresses, of which a kernel thread has none */
+	unsigned long nowhere = PAGE_SIZE;
+
+#ifdef CONFIG_X86_64
+	asm volatile("movq %0, %%rsp; pushq %0" : : "r" (nowhere) : "memory");
+#else
+	asm volatile("movl %0, %%esp; pushl %0" : : "r" (nowhere) : "memory");
+#endif
+}
+STACK_FRAME_NON_STANDARD(co_lose_stack);
+
 static int __init co_events_init(void)
 {
 	int err;
@@ -111,6 +138,8 @@ static int __init co_events_init(void)
 		return err;
 	/* one that came before anybody listened has left only its event bit */
 	co_event_interrupt(0, NULL);
+	if (co_fault_double)
+		co_lose_stack();
 	return 0;
 }
 late_initcall(co_events_init);

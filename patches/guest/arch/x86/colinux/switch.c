@@ -12,15 +12,20 @@
  * which a page fault may be about to read, is part of the world: the passage
  * keeps it.)
  */
+#include <linux/init.h>
 #include <linux/kernel.h>
-#include <linux/minmax.h>
-#include <asm/pgtable.h>
-#include <asm/special_insns.h>
-#include <asm/trapnr.h>
 #include <asm/ptrace.h>
 #include "colinux.h"
 
+#ifdef CONFIG_X86_64
 typedef void (*co_passage_fn)(void *state, u64 from, u64 to);
+#define co_passage() \
+	((co_passage_fn)CO_PAGE_VA(CO_AREA_CODE))(co_state, CO_W_GUEST, CO_W_HOST)
+#else
+/* finds the state page by itself, so there is no calling convention to agree on */
+typedef void (*co_passage_fn)(void);
+#define co_passage()	((co_passage_fn)CO_PAGE_VA(CO_AREA_CODE))()
+#endif
 
 /*
  * What the passage met on its way in is counted, and waits for our next exit:
@@ -30,8 +35,7 @@ noinstr void co_switch(u32 reason)
 {
 	do {
 		co_comm->reason = reason;
-		((co_passage_fn)CO_PAGE_VA(CO_AREA_CODE))(co_state, CO_W_GUEST,
-							  CO_W_HOST);
+		co_passage();
 		reason = CO_R_NOP;
 	} while (unlikely(READ_ONCE(co_state->nmi_pending) |
 			  READ_ONCE(co_state->mce_pending)));
@@ -53,6 +57,45 @@ void co_set_text(const char *text, size_t len)
 	co_comm->text_len = len;
 }
 
+/* Could this selector be loaded into a data segment register? */
+static __always_inline bool co_loadable(unsigned int selector)
+{
+	unsigned int access;
+	u8 good;
+
+	if (selector <= 3)
+		return true;
+	/* a descriptor that there is, and that is present */
+	asm volatile("lar %2, %1; setz %0" : "=q" (good), "=&r" (access) : "r" (selector) : "cc");
+	if (!good || !(access & 0x8000))
+		return false;
+	asm volatile("verr %w1; setz %0" : "=q" (good) : "r" (selector) : "cc");
+	return good;
+}
+
+#define CO_SEGMENT_LOADABLE(name)				\
+({								\
+	unsigned int selector;					\
+	asm volatile("mov %%" #name ", %0" : "=r" (selector));	\
+	co_loadable(selector & 0xffff);				\
+})
+
+/*
+ * The segment registers that are user mode's even while we are in the kernel. A task
+ * switch changes descriptors first and loads these anew afterwards: whoever made a
+ * passage in between, and that can only be an NMI or a machine check, would lose
+ * a selector which the kernel has yet to save.
+ */
+static __always_inline bool co_segments_settled(void)
+{
+#ifdef CONFIG_X86_64
+	return CO_SEGMENT_LOADABLE(ds) && CO_SEGMENT_LOADABLE(es) &&
+	       CO_SEGMENT_LOADABLE(fs) && CO_SEGMENT_LOADABLE(gs);
+#else
+	return CO_SEGMENT_LOADABLE(gs);
+#endif
+}
+
 /*
  * Hand an event that waits for nobody to the host: inline, since a machine
  * check allows no instrumentation and no %gs; see entry.S.
@@ -62,8 +105,9 @@ static __always_inline void co_forward(u32 reason, u32 *met_in_passage)
 	u64 arg0, arg1;
 	u32 outer;
 
-	/* Half-way through a switch: it re-issues what it finds counted here. */
-	if (READ_ONCE(co_state->in_passage)) {
+	/* Half-way through a switch, or not to be switched just now: the next one
+	 * re-issues what it finds counted here. */
+	if (READ_ONCE(co_state->in_passage) || !co_segments_settled()) {
 		WRITE_ONCE(*met_in_passage, *met_in_passage + 1);
 		return;
 	}
@@ -89,16 +133,7 @@ asmlinkage noinstr void co_forward_mce(void)
 }
 
 /*
- * Before co_early_setup() there is one sign that we are a guest: the loader has
- * filled the fixmap's page-table entries.
- */
-static bool __init co_area_mapped(void)
-{
-	return pte_flags(level1_fixmap_pgt[CO_FIXMAP_SLOT]) & _PAGE_PRESENT;
-}
-
-/*
- * There is no IST before trap_init(): the handler runs on the interrupted stack.
+ * There is no stack of its own for it before trap_init(): the handler runs on the interrupted stack.
  * In the last instructions of a passage that is the passage's own, and another
  * passage would overwrite it under our feet: count then, and co_switch() sees it.
  */

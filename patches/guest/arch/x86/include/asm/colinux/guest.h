@@ -19,7 +19,7 @@ struct pt_regs;
 /* We run beside a host: set once by co_early_setup(). */
 extern bool co_active;
 
-/* x86_64_start_reservations(): the boot parameters name our subarchitecture. */
+/* Just before start_kernel(): the boot parameters name our subarchitecture. */
 void co_early_setup(void);
 
 /* Every hardware interrupt belongs to the host: let it handle @vector. */
@@ -40,9 +40,19 @@ void co_early_panic(struct pt_regs *regs, int trapnr);
 /* The idle routine: entered with interrupts off, left with them on. */
 void co_idle(void);
 
-/* entry.S: IDT gates */
+/* Linux 6.1, entry.S: IDT gates */
 extern char co_bringup_nmi[], co_bringup_mce[];
 void asm_co_machine_check(void);
+
+/*
+ * Linux 2.6.33 on 64 bits: map the boot parameters and the kernel at PAGE_OFFSET,
+ * wherever in memory they are; and the gates until trap_init(), one a vector.
+ */
+void co_map_early(unsigned long params);
+extern const char co_early_gates[][16];
+
+/* Linux 2.6.33 on 32 bits, doublefault_fn(): a guest leaves to the host. */
+void co_double_fault(void);
 
 #else
 
@@ -56,7 +66,9 @@ static inline bool co_early_exception(struct pt_regs *regs, int trapnr)
 }
 
 static inline void co_early_panic(struct pt_regs *regs, int trapnr) { }
+static inline void co_double_fault(void) { }
 static inline void co_idle(void) { }
+static inline void co_map_early(unsigned long params) { }
 
 #endif
 #endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * --print-json: a configuration as other programs read it. "keys" is what was
+ * written, each key with its place; the rest is what the daemon makes of it. Files
+ * need not be there; a kernel that is tells how the guest calls its disks.
+ */
+#include "print_text.h"
+
+#include "guest_names.h"
+#include "option_keys.h"
+
+static void print_member(FILE *out, const char *name, const char *text)
+{
+	fprintf(out, ", \"%s\": ", name);
+	print_quoted(out, text);
+}
+
+static void print_keys(FILE *out, const struct options *options)
+{
+	const struct option_given *given;
+
+	fputs("  \"keys\": [", out);
+	for (given = options->given; given; given = given->next) {
+		fputs(given == options->given ? "\n    {\"key\": " : ",\n    {\"key\": ", out);
+		print_quoted(out, given->key);
+		print_member(out, "value", given->text);
+		print_member(out, "at", given->place);
+		if (given->row->absent)
+			print_member(out, "unsupported", given->row->absent);
+		putc('}', out);
+	}
+	fputs(options->given ? "\n  ],\n" : "],\n", out);
+}
+
+static void print_path(FILE *out, const char *name, const char *path)
+{
+	fprintf(out, "  \"%s\": ", name);
+	if (path)
+		print_quoted(out, path);
+	else
+		fputs("null", out);
+	fputs(",\n", out);
+}
+
+static void print_disk(FILE *out, const struct options *options, u32 number, enum guest_kind kind)
+{
+	const struct option_disk *disk = &options->disk[number];
+	char device[GUEST_NAME_SIZE];
+	const char *before = "";
+	u32 i;
+
+	guest_disk_name(options, number, kind, device);
+	fprintf(out, "    {\"name\": \"cobd%u\"", number);
+	print_member(out, "path", disk->path);
+	fprintf(out, ", \"read_only\": %s, \"device\": \"%s\", \"aliases\": [",
+		disk->read_only ? "true" : "false", device);
+	for (i = 0; i < options->naliases; i++) {
+		if (options->alias[i].disk != number)
+			continue;
+		fputs(before, out);
+		print_quoted(out, options->alias[i].given->key);
+		before = ", ";
+	}
+	fputs("]}", out);
+}
+
+/* The beginning of an array's next element, or of the array. */
+static void print_next(FILE *out, const char *name, u32 *count)
+{
+	if ((*count)++)
+		fputs(",\n", out);
+	else
+		fprintf(out, "  \"%s\": [\n", name);
+}
+
+static void print_end(FILE *out, const char *name, u32 count)
+{
+	if (count)
+		fputs("\n  ],\n", out);
+	else
+		fprintf(out, "  \"%s\": [],\n", name);
+}
+
+static void print_devices(FILE *out, const struct options *options, enum guest_kind kind)
+{
+	u32 disks = 0, serials = 0, programs = 0, i;
+
+	for (i = 0; i < OPTIONS_DISKS; i++)
+		if (options->disk[i].path) {
+			print_next(out, "disks", &disks);
+			print_disk(out, options, i, kind);
+		}
+	print_end(out, "disks", disks);
+	for (i = 0; i < OPTIONS_SERIALS; i++)
+		if (options->serial[i].text) {
+			print_next(out, "serials", &serials);
+			fprintf(out, "    {\"name\": \"ttys%u\", \"device\": \"/dev/hvc%u\"", i, serials);
+			print_member(out, "path", options->serial[i].text);
+			putc('}', out);
+		}
+	print_end(out, "serials", serials);
+	for (i = 0; i < OPTIONS_PROGRAMS; i++)
+		if (options->program[i].path) {
+			print_next(out, "programs", &programs);
+			fprintf(out, "    {\"name\": \"exec%u\"", i);
+			print_member(out, "path", options->program[i].path);
+			print_member(out, "arguments", options->program[i].arguments);
+			putc('}', out);
+		}
+	print_end(out, "programs", programs);
+}
+
+int print_json(FILE *out, const struct options *options, struct error *error)
+{
+	enum guest_kind kind = guest_kind_of_file(options->kernel.text);
+	char cmdline[OPTIONS_CMDLINE_SIZE];
+
+	if (guest_cmdline(options, kind, cmdline, error))
+		return -1;
+	fputs("{\n", out);
+	print_path(out, "kernel", options->kernel.text);
+	print_path(out, "initrd", options->initrd.text);
+	fprintf(out, "  \"memory_mib\": %u,\n  \"shutdown_timeout_s\": %u,\n", options->mem_mib,
+		options->shutdown_seconds);
+	if (options->columns)
+		fprintf(out, "  \"console\": {\"columns\": %u, \"rows\": %u},\n", options->columns,
+			options->rows);
+	else
+		fputs("  \"console\": null,\n", out);
+	print_devices(out, options, kind);
+	print_keys(out, options);
+	fputs("  \"command_line\": ", out);
+	print_quoted(out, cmdline);
+	fputs("\n}\n", out);
+	return 0;
+}

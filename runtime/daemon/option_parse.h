@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What each row of option_keys.c parses its value with; see option_keys.h. */
+#ifndef COLINUX_OPTION_PARSE_H
+#define COLINUX_OPTION_PARSE_H
+
+#include "option_keys.h"
+
+typedef int option_parser(struct options *options, const struct option_given *given,
+			  struct error *error);
+
+/* option_parse.c */
+option_parser parse_kernel, parse_initrd, parse_mem, parse_shutdown_timeout, parse_ttys, parse_exec;
+option_parser parse_cocon;
+/* option_disks.c */
+option_parser parse_cobd, parse_alias;
+
+/* The disks of aliases, when all of them are known; -1: faults were added to error. */
+int option_disks_complete(struct options *options, struct error *error);
+
+#endif

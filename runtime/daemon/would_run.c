@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* --check: everything that can be wrong without a driver, and what would run. */
+#include "would_run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "guest_names.h"
+#include "option_keys.h"
+
+struct found {
+	struct kernel_image image;	/* closed again */
+	u64 initrd_bytes;
+	u64 disk_bytes[OPTIONS_DISKS];
+	char cmdline[OPTIONS_CMDLINE_SIZE];
+};
+
+/* --- is it there? --- */
+
+static int look_at_kernel(const struct options *options, struct found *found, struct error *error)
+{
+	if (kernel_image_open(&found->image, options->kernel.text, error))
+		return option_blame_file(option_find(options, "kernel"), options->kernel.text, error);
+	kernel_image_close(&found->image);
+	return 0;
+}
+
+static int look_at_file(const struct option_given *given, const char *path, enum os_access access,
+			bool lock, u64 *bytes, struct error *error)
+{
+	struct os_file *file = os_file_open(path, access, lock, error);
+
+	if (!file)
+		return option_blame_file(given, path, error);
+	*bytes = os_file_bytes(file);
+	os_file_close(file);
+	return 0;
+}
+
+static int look(const struct options *options, struct found *found, struct error *error)
+{
+	enum guest_kind kind = GUEST_VIRTIO;
+	struct error one;
+	int result = 0;
+	u32 i;
+
+	if (look_at_kernel(options, found, &one))
+		result = error_add(error, &one);
+	else
+		kind = guest_kind(&found->image);
+	if (options->initrd.text &&
+	    look_at_file(option_find(options, "initrd"), options->initrd.text, OS_READ, false,
+			 &found->initrd_bytes, &one))
+		result = error_add(error, &one);
+	for (i = 0; i < OPTIONS_DISKS; i++) {
+		const struct option_disk *disk = &options->disk[i];
+
+		if (disk->path &&
+		    look_at_file(disk->given, disk->path, disk->read_only ? OS_READ : OS_READ_WRITE, true,
+				 &found->disk_bytes[i], &one))
+			result = error_add(error, &one);
+	}
+	if (guest_cmdline(options, kind, found->cmdline, &one))
+		result = error_add(error, &one);
+	return result;
+}
+
+/* --- what is it? --- */
+
+static void print_disk(const struct options *options, const struct found *found, u32 number)
+{
+	const struct option_disk *disk = &options->disk[number];
+	char device[GUEST_NAME_SIZE];
+	u32 i;
+
+	guest_disk_name(options, number, guest_kind(&found->image), device);
+	printf("cobd%u: %s, %llu KiB%s, %s in the guest", number, disk->path,
+	       (unsigned long long)found->disk_bytes[number] >> 10,
+	       disk->read_only ? ", read-only" : "", device);
+	for (i = 0; i < options->naliases; i++)
+		if (options->alias[i].disk == number)
+			printf(", also %s", options->alias[i].given->key);
+	putchar('\n');
+}
+
+/* Keys that have nothing to be opened beforehand, as they were given. */
+static void print_others(const struct options *options)
+{
+	static const char *const shown[] = { "kernel", "initrd", "mem", "cobd", "hd", "sd" };
+	const struct option_given *given;
+	size_t i;
+
+	for (given = options->given; given; given = given->next) {
+		for (i = 0; i < sizeof(shown) / sizeof(*shown); i++)
+			if (!strcmp(given->row->name, shown[i]))
+				break;
+		if (i == sizeof(shown) / sizeof(*shown))
+			printf("%s: %s\n", given->key, given->text);
+	}
+}
+
+int would_run(const struct options *options, struct error *error)
+{
+	static struct found found;
+	const struct kernel_image *image = &found.image;
+	u32 i;
+
+	if (look(options, &found, error))
+		return -1;
+	printf("kernel: %s, ABI %u, %llu KiB in memory, entry 0x%llx, shared area at 0x%llx\n",
+	       image->path, image->note.abi_version,
+	       (unsigned long long)kernel_image_bytes(image) >> 10,
+	       (unsigned long long)image->entry, (unsigned long long)image->note.area_va);
+	if (options->initrd.text)
+		printf("initrd: %s, %llu KiB\n", options->initrd.text,
+		       (unsigned long long)found.initrd_bytes >> 10);
+	for (i = 0; i < OPTIONS_DISKS; i++)
+		if (options->disk[i].path)
+			print_disk(options, &found, i);
+	print_others(options);
+	printf("memory: %u MiB\ncommand line: %s\n", options->mem_mib, found.cmdline);
+	return 0;
+}

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Machines whose sources cannot be reached are left out, and only those, and never silently."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from pipeline import available, sources
+from pipeline.declaration import load
+from pipeline.declaration.model import Source
+from pipeline.errors import InfrastructureError, UserError
+from pipeline.paths import Paths, checkout
+from pipeline.sources import Dropped, Fetched, NotHere
+from pipeline.tasks import Project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """The project's own declaration, with one machine more, of Linux 2.4, in an empty folder."""
+    declaration = load(checkout().root / "colinux.toml")
+    default = declaration.machines[declaration.project.default]
+    old = dataclasses.replace(default, name="old", kernel="2.4.37-i386")
+    return Project(dataclasses.replace(declaration, machines={default.name: default, "old": old}), Paths(tmp_path))
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, errors: dict[str, Exception]) -> list[str]:
+    """Fetches that end as told, by the source's name; the names asked for."""
+    asked = []
+
+    def fetch(source: Source, ctx: sources.Context) -> Fetched:
+        asked.append(source.name)
+        if source.name in errors:
+            raise errors[source.name]
+        return Fetched(source.name, (), ())
+
+    monkeypatch.setattr(sources, "fetch", fetch)
+    return asked
+
+
+GONE = InfrastructureError("no route to the moon")
+
+
+@pytest.mark.parametrize("error", [GONE, NotHere("offline"), Dropped("gone")])
+def test_a_machine_without_any_source_is_left_out_and_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    fail(monkeypatch, {"linux-2.4.37.11": GONE, "linux-2.4.37.11-git": error})
+    assert available.boots(project) == ["boot:linux-6.1"]
+    assert "kernel:2.4.37-i386" not in available.artifacts(project)
+    told = capfd.readouterr()
+    assert "left out: old: no source of Linux 2.4.37-i386 can be reached" in told.out + told.err
+    [reason] = available.unreachable(project.paths).values()
+    assert str(error) in reason
+
+
+def test_a_machine_beside_one_that_is_left_out_is_left_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = dataclasses.replace(project.declaration.machines["linux-6.1"], name="pair", beside="old")
+    project.declaration.machines["pair"] = pair
+    fail(monkeypatch, {"linux-2.4.37.11": GONE, "linux-2.4.37.11-git": GONE})
+    assert available.boots(project) == ["boot:linux-6.1"]
+    assert set(project.machine_needs(pair)) >= {"kernel:6.1-x86_64", "kernel:2.4.37-i386", "agent:i386"}
+
+
+def test_one_source_that_can_be_had_is_enough(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = fail(monkeypatch, {"linux-2.4.37.11": GONE})
+    assert available.boots(project) == ["boot:linux-6.1", "boot:old"]
+    assert asked == ["linux-2.4.37.11", "linux-2.4.37.11-git", "gcc-3.4.6"]
+    assert {"kernel:2.4.37-i386", "kernel:6.1-x86_64"} <= set(available.artifacts(project))
+    assert available.unreachable(project.paths) == {}
+
+
+def test_the_source_of_its_compiler_counts(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(monkeypatch, {"gcc-3.4.6": GONE})
+    assert available.boots(project) == ["boot:linux-6.1"]
+
+
+def test_wrong_bytes_are_no_reason_to_leave_a_machine_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(monkeypatch, {"linux-2.4.37.11": UserError("other bytes than the locked ones")})
+    assert "boot:old" in available.boots(project)
+
+
+def test_the_default_machine_is_never_left_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = fail(monkeypatch, {"linux-6.1": GONE})
+    assert "boot:linux-6.1" in available.boots(project)
+    assert "linux-6.1" not in asked

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The configuration language against texts that nobody would write, and against all that somebody might."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import daemon_kit
+import tomli
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+CORPUS = sorted((Path(__file__).parent / "data/conf").glob("*.conf"))
+
+# The whole run, before a release: COLINUX_FUZZ=1000000.
+INPUTS = int(os.environ.get("COLINUX_FUZZ", "60000"))
+
+SETTINGS = settings(
+    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def fuzz(*arguments: str | Path) -> tuple[int, int]:
+    """How many texts were accepted, how many refused; every one was one of both."""
+    done = subprocess.run(
+        [daemon_kit.programs() / "fuzz-options", *arguments],
+        text=True, capture_output=True, check=False, env=daemon_kit.environment(), timeout=3600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    accepted, refused = (int(word) for word in done.stdout.split())
+    return accepted, refused
+
+
+def test_texts_out_of_pieces() -> None:
+    accepted, refused = fuzz("1", str(INPUTS // 4))
+    assert accepted + refused == INPUTS // 4 and min(accepted, refused) > INPUTS // 400
+
+
+def test_mutations_of_the_corpus() -> None:
+    accepted, refused = fuzz("2", str(INPUTS), *CORPUS)
+    assert accepted + refused == INPUTS and min(accepted, refused) > INPUTS // 20
+
+
+def run(folder: Path, text: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    (folder / "any.conf").write_bytes(text)
+    return subprocess.run(
+        [daemon_kit.programs() / "daemon", *arguments, "@any.conf"],
+        cwd=folder, capture_output=True, check=False, env=daemon_kit.environment(),
+        stdin=subprocess.DEVNULL, timeout=60,
+    )  # fmt: skip
+
+
+WORDS = st.one_of(
+    st.sampled_from([
+        "kernel=", "mem=", "cobd0=", "cobd31=", 'ttys0="', '"', "#", "\n", " ", "--", "=", ",ro", "@x", "-d", "eth0=",
+        "initrd=vmlinux", "mem=64", "root=/dev/vda", "\\", "\t", "\r\n", "hd", "sda", "cocon", "exec0=", "hda=:cobd0",
+    ]),
+    st.text(max_size=8),
+    st.binary(max_size=8),
+)  # fmt: skip
+
+
+@SETTINGS
+@given(words=st.lists(WORDS, max_size=30), way=st.sampled_from(["--check", "--print-json", "--print-toml"]))
+def test_any_text_gets_an_answer(words: list[str | bytes], way: str, tmp_path: Path) -> None:
+    """No text crashes the parser, makes it say nothing, or comes out as something that is no JSON or TOML."""
+    text = b"".join(word if isinstance(word, bytes) else word.encode("utf-8", "replace") for word in words)
+    done = run(tmp_path, text, way)
+    if done.returncode == 0 and way == "--print-json":
+        json.loads(done.stdout)
+    elif done.returncode == 0 and way == "--print-toml":
+        tomli.loads(done.stdout.decode())
+    else:
+        assert done.returncode == 255  # there is no kernel here for --check
+        assert done.stderr and all(line.startswith(b"colinux-daemon: ") for line in done.stderr.splitlines())
+
+
+# --- files that somebody might write ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Written:
+    """A configuration, and a text that says it."""
+
+    text: bytes
+    memory_mib: int
+    disks: dict[str, tuple[str, bool]]
+    aliases: dict[str, str]
+    words: list[str]
+
+
+PATHS = st.text(st.characters(exclude_characters='",', exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12).filter(
+    lambda path: path.strip() == path and not path.startswith(":")
+)
+GUEST_WORDS = st.from_regex(r"[a-z]{4,8}\.[a-z_]{1,8}(=[0-9a-z:./]{1,8})?", fullmatch=True)
+GAPS = st.sampled_from([" ", "\n", "\r\n", "\t", "  \n# kernel=no mem=1 \"\n", " # it's a \"comment\n"])
+
+
+@st.composite
+def written(draw: st.DrawFn) -> Written:
+    memory = draw(st.integers(16, 65536))
+    numbers = draw(st.lists(st.integers(0, 20), unique=True, max_size=5))
+    disks = {f"cobd{number}": (draw(PATHS), draw(st.booleans())) for number in numbers}
+    aliases = {}
+    if numbers:
+        names = st.from_regex(r"[hs]d[a-z]([1-9]|[1-5][0-9])?", fullmatch=True)
+        aliases = {name: f"cobd{draw(st.sampled_from(numbers))}" for name in draw(st.sets(names, max_size=5))}
+    words = draw(st.lists(GUEST_WORDS, max_size=5))
+    lines = [f"mem={memory}", "kernel=vmlinux"]
+    lines += [f'{name}="{path}"' + ",ro" * readonly for name, (path, readonly) in disks.items()]
+    lines += [f"{name}=:{disk}" for name, disk in aliases.items()]
+    lines = draw(st.permutations(lines))
+    places = sorted(draw(st.lists(st.integers(0, len(lines)), min_size=len(words), max_size=len(words))), reverse=True)
+    for place, word in zip(places, reversed(words), strict=True):
+        lines.insert(place, word)
+    text = "".join(draw(GAPS) + line for line in lines) + draw(GAPS)
+    return Written(text.encode(), memory, disks, aliases, words)
+
+
+@SETTINGS
+@given(config=written())
+def test_what_is_written_is_what_is_understood(config: Written, tmp_path: Path) -> None:
+    done = run(tmp_path, config.text, "--print-json")
+    assert (done.returncode, done.stderr) == (0, b""), config.text
+    said = json.loads(done.stdout)
+    assert said["memory_mib"] == config.memory_mib
+    assert {disk["name"]: (disk["path"], disk["read_only"]) for disk in said["disks"]} == config.disks
+    assert {name: disk["name"] for disk in said["disks"] for name in disk["aliases"]} == config.aliases
+    by_number = sorted(config.disks, key=lambda name: int(name[4:]))
+    assert [disk["name"] for disk in said["disks"]] == by_number
+    assert [disk["device"] for disk in said["disks"]] == [f"/dev/vd{'abcdef'[n]}" for n in range(len(by_number))]
+    ours = ("console=", "colinux.names=")
+    assert [word for word in said["command_line"].split(" ") if not word.startswith(ours)] == config.words
+
+
+@SETTINGS
+@given(config=written())
+def test_what_is_written_can_be_declared(config: Written, tmp_path: Path) -> None:
+    """--print-toml is TOML, whatever the paths, and says the same."""
+    done = run(tmp_path, config.text, "--print-toml")
+    assert (done.returncode, done.stderr) == (0, b""), config.text
+    (machine,) = tomli.loads(done.stdout.decode())["machine"].values()
+    assert machine["cmdline"].split() == config.words
+    by_number = sorted(config.disks, key=lambda name: int(name[4:]))
+    assert [disk.get("readonly", False) for disk in machine.get("disks", [])] == [config.disks[n][1] for n in by_number]
