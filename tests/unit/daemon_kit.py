@@ -245,7 +245,7 @@ class Terminal:
     def type(self, text: bytes) -> None:
         os.write(self.master, text)
 
-    def expect(self, text: bytes, seconds: float = 20) -> None:
+    def expect(self, text: bytes, seconds: float = 60) -> None:
         """Wait until the guest has printed this."""
         until = time.monotonic() + seconds
         while text not in self.output:
@@ -255,7 +255,7 @@ class Terminal:
             except (BlockingIOError, OSError):
                 time.sleep(0.01)
 
-    def wait(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = 100) -> int:
         return self.process.wait(seconds)
 
     def close(self) -> None:

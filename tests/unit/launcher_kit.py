@@ -37,15 +37,19 @@ LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 ALL_CHECKS = ("uname", "memory", "disk", "names", "timers", "fpu", "state", "forks", "poweroff",
               "host-clean", "host-leak", "second-guest", "two-guests", "unload")  # fmt: skip
+# Seconds after which a fake that says nothing any more is given up; before that it must do what the others do.
+PATIENCE = {"silent": 1, "hang": 1, "host-silent": 1, "stuck": 2, "no-off": 2}
 
 
 def machine(name: str = "tiny", modes: str = "", **changes: object) -> Machine:
-    """A machine whose fake QEMU behaves as `modes` ("silent leak") say; time limits of a second or two."""
+    """A machine whose fake QEMU behaves as `modes` ("silent leak") say; little patience where it will not answer, and
+    enough for a busy computer where it will."""
+    patience = min(PATIENCE.get(mode, 60) for mode in modes.split() or [""])
     words = " ".join(f"fake.{mode}" for mode in modes.split())
     made = Machine(
         name=name, title="a machine made of words", kernel="6.1-x86_64", host="linux-amd64", initramfs=None,
         disks=(Disk(size_mib=1),), memory_mib=128, cmdline="quiet", guests=1, scenario="basic",
-        checks=ALL_CHECKS, driver_args=(), timeouts=Timeouts(boot=1, check=1, total=20),
+        checks=ALL_CHECKS, driver_args=(), timeouts=Timeouts(boot=patience, check=patience, total=20 * patience),
         qemu=Qemu("max", 2, 512, words),
     )  # fmt: skip
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]

@@ -46,7 +46,7 @@ class Running:
 
     def end(self) -> tuple[int, str]:
         """Exit code and what it said."""
-        errors = self.process.communicate(timeout=30)[1]
+        errors = self.process.communicate(timeout=100)[1]
         return self.process.returncode, errors
 
 
@@ -98,7 +98,7 @@ def test_patience_ends(tmp_path: Path, running: list[Running]) -> None:
     running[0].process.send_signal(signal.SIGTERM)
     code, errors = running[0].end()
     assert code == 255
-    assert 0.9 < time.monotonic() - began < 10
+    assert 0.9 < time.monotonic() - began < 60
     assert "the guest did not shut down within 1 seconds; it was ended" in errors
 
 
@@ -125,7 +125,7 @@ def test_a_blocked_stdout_cannot_hold_the_end_up(tmp_path: Path, running: list[R
     time.sleep(0.5)
     assert running[0].process.poll() is None, "the guest waits for its reader"
     running[0].process.send_signal(signal.SIGQUIT)
-    running[0].process.wait(20)
+    running[0].process.wait(60)
     assert running[0].process.returncode == 255
 
 
@@ -233,14 +233,15 @@ def test_stop_and_continue(tmp_path: Path, terminal: list[Terminal]) -> None:
     terminal.append(Terminal(tmp_path, "say up\n;echo 0"))
     terminal[0].expect(b"up\r\n")
     terminal[0].process.send_signal(signal.SIGTSTP)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while is_raw(terminal[0].modes()):
         assert time.monotonic() < until
         time.sleep(0.01)
-    time.sleep(0.1)
-    assert Path(f"/proc/{terminal[0].process.pid}/stat").read_text().rsplit(") ", 1)[1][0] == "T"
+    while Path(f"/proc/{terminal[0].process.pid}/stat").read_text().rsplit(") ", 1)[1][0] != "T":
+        assert time.monotonic() < until, "it has not stopped"
+        time.sleep(0.01)
     terminal[0].process.send_signal(signal.SIGCONT)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not is_raw(terminal[0].modes()):
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -261,7 +262,7 @@ def test_a_port_on_a_pty(tmp_path: Path, running: list[Running]) -> None:
     running[0].wait_for_guest()
     os.write(master, b"ping\n\x03q")
     got = b""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while b"q" not in got:
         assert time.monotonic() < until, got
         try:

@@ -55,7 +55,7 @@ class Person:
                                         stderr=self.slave, start_new_session=True)
         os.set_blocking(self.master, False)
 
-    def sees(self, text: bytes, seconds: float = 20) -> bool:
+    def sees(self, text: bytes, seconds: float = 60) -> bool:
         end = time.monotonic() + seconds
         while text not in self.seen and time.monotonic() < end:
             self.look()
@@ -69,7 +69,7 @@ class Person:
     def types(self, keys: bytes) -> None:
         os.write(self.master, keys)
 
-    def ends(self, seconds: float = 20) -> int | None:
+    def ends(self, seconds: float = 60) -> int | None:
         end = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < end:
             self.look()

@@ -33,7 +33,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for(condition: object, seconds: float = 10) -> bool:
+def wait_for(condition: object, seconds: float = 60) -> bool:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -209,9 +209,7 @@ def test_a_grandchild_that_keeps_the_pipe_does_not_hang_us_or_survive(tmp_path: 
 
 def test_a_command_may_clean_up_and_the_stubborn_are_killed(tmp_path: Path) -> None:
     stubborn = spawn(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"])
-    began = time.monotonic()
     assert stubborn.terminate(grace=0.3) == -signal.SIGKILL
-    assert time.monotonic() - began < 4.9
     tidy = tmp_path / "tidy"
     ready = tmp_path / "ready"
     script = f"trap 'touch {tidy}; exit 3' TERM; touch {ready}; while :; do sleep 0.05; done"
@@ -232,7 +230,7 @@ def test_spawn_runs_beside_us(tmp_path: Path) -> None:
         assert one.poll() is None and one.wait(0.05) is None and one.returncode is None
         assert alive(one.pid)
         one.send_signal(signal.SIGINT)
-        assert one.wait(5) == -signal.SIGINT
+        assert one.wait(60) == -signal.SIGINT
         # Nobody else (the guard) holds the pipe open.
         assert os.read(reader, 100) == b""
     os.close(reader)
@@ -244,7 +242,7 @@ def test_a_killed_guard_takes_the_command_with_it() -> None:
     one = spawn(["sleep", "100"])
     guard = int(Path(f"/proc/{one.pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
     os.kill(guard, signal.SIGKILL)
-    assert one.wait(5) == -signal.SIGKILL
+    assert one.wait(60) == -signal.SIGKILL
     assert wait_for(lambda: not alive(one.pid))
 
 
@@ -266,11 +264,13 @@ def test_many_commands_leave_no_descriptor_and_no_child() -> None:
     assert children() == born
 
 
-def test_threads_run_commands_at_once() -> None:
+def test_threads_run_commands_at_once(tmp_path: Path) -> None:
     results: list[str] = []
-    began = time.monotonic()
+    # Each waits for the others: one after the other, the first would wait for ever.
+    script = "touch {n}; while [ $(ls | wc -l) -lt 4 ]; do sleep 0.05; done; echo {n}"
     threads = [
-        threading.Thread(target=lambda n=n: results.append(run(["sh", "-c", f"sleep 2; echo {n}"]).stdout))
+        threading.Thread(target=lambda n=n: results.append(
+            run(["sh", "-c", script.format(n=n)], cwd=tmp_path, timeout=60).stdout))
         for n in range(4)
     ]
     for thread in threads:
@@ -278,7 +278,6 @@ def test_threads_run_commands_at_once() -> None:
     for thread in threads:
         thread.join()
     assert sorted(results) == [f"{n}\n" for n in range(4)]
-    assert time.monotonic() - began < 7.5
 
 
 def test_a_thread_that_ends_leaves_its_process_running() -> None:
@@ -376,7 +375,7 @@ def pipeline(tmp_path: Path) -> Iterator[object]:
 def test_a_signal_leaves_no_orphan(pipeline, how: list[str], number: int, code: int, said: str) -> None:
     child, pids = pipeline(*how)
     child.send_signal(number)
-    output, _ = child.communicate(timeout=15)
+    output, _ = child.communicate(timeout=60)
     assert child.returncode == code
     assert said in output
     assert wait_for(lambda: not any(alive(pid) for pid in pids)), f"left behind: {pids}"
@@ -384,7 +383,7 @@ def test_a_signal_leaves_no_orphan(pipeline, how: list[str], number: int, code: 
 
 def test_an_exit_with_commands_running_leaves_no_orphan(pipeline) -> None:
     child, pids = pipeline("spawn", "exit")
-    child.communicate(timeout=15)
+    child.communicate(timeout=60)
     assert child.returncode == 5
     assert not any(alive(pid) for pid in pids)
 

@@ -276,7 +276,7 @@ def test_an_interrupted_download_is_resumed(server: Server, ctx: Context, number
         assert time.monotonic() < deadline and child.poll() is None, child.communicate()
         time.sleep(0.01)
     child.send_signal(number)
-    child.communicate(timeout=30)
+    child.communicate(timeout=60)
     assert child.returncode != 0
     kept = part.stat().st_size
     assert 50_000 < kept < len(DATA) and part.read_bytes() == DATA[:kept]
