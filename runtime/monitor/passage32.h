@@ -12,6 +12,7 @@
  * mode's (thread-local storage in the GDT, or in an LDT).
  */
 #include "co_state.h"
+#include "passage_segment.h"
 
 /* The caller's registers, on its stack. */
 	.macro push_caller32
@@ -90,27 +91,6 @@
 	.endm
 
 /*
- * fs or gs, if its descriptor can still be loaded; else null, for a fault would
- * find no gate. A guest may be between changing the descriptors of user mode's
- * thread-local storage and loading the selector anew, when an NMI brings it here.
- */
-	.macro load_user_segment reg, where
-	movzwl \where(%esi), %eax
-	testl $~3, %eax
-	jz .Lload_\@			/* null, of whatever privilege */
-	larl %eax, %ecx			/* within its table, and for its privilege? */
-	jnz .Lbad_\@
-	testl $0x8000, %ecx		/* present? */
-	jz .Lbad_\@
-	verr %ax			/* data, or readable code? */
-	jz .Lload_\@
-.Lbad_\@:
-	xorl %eax, %eax
-.Lload_\@:
-	movl %eax, %\reg
-	.endm
-
-/*
  * This world from its GDT on, and the return to its caller; its page table and
  * code segment are in force. CR0.WP is off. ebx, esi, edi.
  */
@@ -149,8 +129,8 @@
 	movw W_SS(%esi), %ss
 	movw W_DS(%esi), %ds
 	movw W_ES(%esi), %es
-	load_user_segment fs, W_FS
-	load_user_segment gs, W_GS
+	load_segment fs, W_FS, esi
+	load_segment gs, W_GS, esi
 
 	/* The MSRs; those whose values agree need no (slow) write. */
 	xorl %ebp, %ebp

@@ -7,6 +7,7 @@
  * r9 = the target's. Each macro says which others it clobbers.
  */
 #include "co_state.h"
+#include "passage_segment.h"
 
 #define CR0_WP		(1 << 16)
 #define CR4_PGE		(1 << 7)
@@ -178,28 +179,6 @@
 	.endm
 
 /*
- * A data segment register, if its descriptor can still be loaded; else null, for a
- * fault would find no gate. These are user mode's even while a kernel runs; it may be
- * between changing descriptors (of thread-local storage, or by another LDT) and loading
- * the selectors anew, when an NMI brings it here. Clobbers rax, rcx.
- */
-	.macro load_segment reg, where
-	movzwl \where(%r9), %eax
-	testl $~3, %eax
-	jz .Lload_\@			/* null, of whatever privilege */
-	larl %eax, %ecx			/* within its table, and for its privilege? */
-	jnz .Lbad_\@
-	testl $0x8000, %ecx		/* present? */
-	jz .Lbad_\@
-	verr %ax			/* data, or readable code? */
-	jz .Lload_\@
-.Lbad_\@:
-	xorl %eax, %eax
-.Lload_\@:
-	movl %eax, %\reg
-	.endm
-
-/*
  * The target's world from its GDT on, and the return to its caller; its page
  * table, EFER, code segment, and CR4 but for CET are loaded. r8, r9, r13; r15 =
  * the target's CR4. CR0.WP is off.
@@ -231,10 +210,10 @@
 	ltr W_TR(%r9)
 7:
 	movw W_SS(%r9), %ss
-	load_segment ds, W_DS
-	load_segment es, W_ES
-	load_segment fs, W_FS		/* spoil the bases, which follow */
-	load_segment gs, W_GS
+	load_segment ds, W_DS, r9
+	load_segment es, W_ES, r9
+	load_segment fs, W_FS, r9		/* spoil the bases, which follow */
+	load_segment gs, W_GS, r9
 	load_msr MSR_FS_BASE, W_FS_BASE(%r9)
 	load_msr MSR_GS_BASE, W_GS_BASE(%r9)
 
