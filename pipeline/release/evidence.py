@@ -17,6 +17,8 @@ from pipeline.paths import Paths
 from pipeline.release.manifest import parse
 
 RESULT = "result.json"
+ABSENT = "it was not booted"
+LONGEST = 1e9  # seconds; no boot takes 30 years
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def read(machine: str, built: Mapping[str, str], lock_digest: str, paths: Paths)
         files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
     if RESULT not in files:
         shown = (folder / RESULT).relative_to(paths.root)
-        return Boot(machine, (f"it was not booted: there is no {shown}",), {}, files)
+        return Boot(machine, (f"{ABSENT}: there is no {shown}",), {}, files)
     result, problems = judge(files[RESULT], machine, built, lock_digest)
     return Boot(machine, tuple(problems), result, files)
 
@@ -56,9 +58,9 @@ def judge(
         return {}, ["its evidence cannot be read"]
     problems = []
     if result.get("machine") != machine:
-        problems.append(f"its evidence is of another machine, {result.get('machine')}")
+        problems.append(f"its evidence is of another machine, {_text(result.get('machine'))}")
     if result.get("verdict") != "pass":
-        problems.append(f"its verdict is {result.get('verdict')}, not pass")
+        problems.append(f"its verdict is {_text(result.get('verdict'))}, not pass")
     booted = digests(result)
     for role, sha256 in built.items():
         if role not in booted:
@@ -66,7 +68,7 @@ def judge(
         elif booted[role] != sha256:
             problems.append(f"it was booted with another {role} than the one built now")
     if (locked := _mapping(result.get("inputs")).get("lock")) != lock_digest:
-        problems.append(f"it was booted when colinux.lock was another one ({str(locked)[:12]})")
+        problems.append(f"it was booted when colinux.lock was another one ({_text(locked)[:12]})")
     return result, problems
 
 
@@ -77,21 +79,21 @@ def digests(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def summary(result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the manifest says of a boot, None of one that never was."""
+    """What the manifest says of a boot; None of one that never was, or whose result cannot be read."""
     if not result:
         return None
     checks = [check for check in _list(result.get("checks")) if isinstance(check, dict)]
     return {
-        "verdict": str(result.get("verdict")),
-        "guest": str(result.get("kernel")),
-        "beside": str(result.get("host")),
-        "accel": str(result.get("accel")),
-        "started": str(result.get("started")),
-        "boot_seconds": result.get("boot_seconds"),
+        "verdict": _text(result.get("verdict")),
+        "guest": _text(result.get("kernel")),
+        "beside": _text(result.get("host")),
+        "accel": _text(result.get("accel")),
+        "started": _text(result.get("started")),
+        "boot_seconds": _seconds(result.get("boot_seconds")),
         "checks": {status: sum(check.get("status") == status for check in checks)
                    for status in ("pass", "fail", "skip")},
-        "tools": {str(k): str(v) for k, v in sorted(_mapping(result.get("tools")).items())},
-        "warnings": [str(warning) for warning in _list(result.get("warnings"))],
+        "tools": {_text(k): _text(v) for k, v in sorted(_mapping(result.get("tools")).items())},
+        "warnings": [_text(warning) for warning in _list(result.get("warnings"))],
     }
 
 
@@ -105,6 +107,18 @@ def refuse(boots: Sequence[Boot], *, allow_unbooted: bool) -> None:
         "no release without a boot of exactly these files that passed:\n" + "\n".join(f"    {line}" for line in lines),
         hint=f"{' && '.join(boot.mend for boot in bad)}   (--allow-unbooted releases it all the same, and says so)",
     )
+
+
+def _text(value: object) -> str:
+    """A value as text that a file can hold: JSON may escape half a character, UTF-8 has none."""
+    return str(value).encode(errors="replace").decode()
+
+
+def _seconds(value: object) -> float | None:
+    """A time; None when it is none (JSON's reader takes NaN, which equals nothing, for a number)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if 0 <= value < LONGEST else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

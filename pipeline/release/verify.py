@@ -243,12 +243,12 @@ def _evidence(folder: Path, facts: Mapping[str, Any]) -> list[str]:
                    for role in sorted(roles.keys() | said["booted"].keys() - machine.TEST_ONLY)
                    if said["booted"].get(role) != roles.get(role)]
         data = (folder / where).read_bytes() if where in files else None
-        result, problems = evidence.judge(data, name, said["booted"], facts["lock"]) if data is not None else ({}, None)
-        if data is not None and evidence.summary(result) != said["boot"]:
-            faults.append(f"{where}: {manifest.NAME} tells of another boot")
-        if (data is None) != (said["boot"] is None):
-            faults.append(f"{where}: {manifest.NAME} tells of {'a boot' if said['boot'] else 'no boot'}")
-        if problems is not None and bool(problems) != bool(said["problems"]):
+        result, problems = ({}, [evidence.ABSENT]) if data is None else evidence.judge(
+            data, name, said["booted"], facts["lock"])
+        if (seen := evidence.summary(result)) != said["boot"]:
+            told = "no boot" if said["boot"] is None else "a boot" if seen is None else "another boot"
+            faults.append(f"{where}: {manifest.NAME} tells of {told}")
+        if bool(problems) != bool(said["problems"]):
             faults.append(f"{where}: {'; '.join(problems) or 'it is good'}; {manifest.NAME} says: "
                           f"{'; '.join(said['problems']) or 'it is good'}")
         if (said["problems"] or said["boot"] is None) and not facts["unbooted"]:

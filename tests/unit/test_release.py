@@ -28,7 +28,7 @@ from pipeline import commands, tasks
 from pipeline.declaration import load
 from pipeline.errors import BuildFailed, UserError
 from pipeline.paths import Paths
-from pipeline.release import archive, licences, make, provenance, rebuild, signing
+from pipeline.release import archive, evidence, licences, make, provenance, rebuild, signing
 from pipeline.release import machine as machines
 from pipeline.release.archive import File
 from pipeline.release.verify import verify
@@ -335,6 +335,30 @@ def test_evidence_that_does_not_hold(here: Project, case: str) -> None:
 def test_evidence_that_cannot_be_read(here: Project, text: str) -> None:
     (here.paths.boot("small") / "result.json").write_text(text)
     assert "small: its evidence cannot be read" in refused(here)
+
+
+ODD = {
+    "unreadable": ("{", None),
+    "no number": ('{"boot_seconds": NaN}', {"verdict": "None", "boot_seconds": None}),
+    "half a character": ('{"verdict": "\\ud800", "machine": "\\udfff", "tools": {"\\ud800": 1}, "boot_seconds": 2}',
+                         {"verdict": "?", "tools": {"?": "1"}, "boot_seconds": 2}),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_allowed_evidence_of_any_kind_makes_a_release_that_is_whole(here: Project, case: str) -> None:
+    text, wanted = ODD[case]
+    (here.paths.boot("small") / "result.json").write_text(text)
+    folder = here.release(unbooted=True)
+    assert "small: " in str(verify(folder))
+    boot = facts(folder)["machines"]["small"]["boot"]
+    assert boot is None if wanted is None else {key: boot[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1, 10**400, True, "long", None, [1]])
+def test_what_is_no_time_is_told_as_none(seconds: object) -> None:
+    summary = evidence.summary({"boot_seconds": seconds, "checks": 7, "tools": [], "warnings": {}})
+    assert summary is not None and summary["boot_seconds"] is None
 
 
 def test_allow_unbooted_is_the_only_way_around_and_is_told(here: Project) -> None:
