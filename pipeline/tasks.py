@@ -21,6 +21,7 @@ from pipeline import (
     hostkernel,
     kernel,
     libc,
+    ntdriver,
     patching,
     rootfs,
     sources,
@@ -35,6 +36,7 @@ from pipeline.lock import Lock
 from pipeline.paths import Paths, checkout
 from pipeline.work import Work
 from runtime import launcher
+from toolchain import windows
 from toolchain.compilers import Compiler
 
 
@@ -177,6 +179,11 @@ class Project:
                 f"driver:{host.name}", f"build the host driver for {host.name}",
                 functools.partial(driver.build_linux, host, self.version, self.paths),
                 functools.partial(driver.job, host, self.version, self.paths), (f"host:{host.name}",))
+        for target in windows.targets().values():
+            yield Work(
+                f"driver:{target.name}", f"build the host driver for Windows ({target.arch})",
+                functools.partial(ntdriver.build, target, self.version, self.paths),
+                functools.partial(ntdriver.job, target, self.version, self.paths), ("setup",))
 
     def daemons(self) -> Iterator[Work]:
         """The user-mode side of each host."""

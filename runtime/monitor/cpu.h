@@ -51,6 +51,9 @@
 #define MSR_KERNEL_GS_BASE	0xc0000102u
 #define MSR_TSC_AUX		0xc0000103u
 
+/* 32-bit NT's kernel code selector (its GDT's second entry); 64-bit NT's is CO_SEL_CODE */
+#define SEL_CODE_NT32		0x08
+
 #define S_CET_SH_STK_EN		(1u << 0)
 
 /* Extended state components: bits of XCR0 */

@@ -32,11 +32,11 @@ const struct co_paging *co_host_paging(void)
 #endif
 }
 
-/* The passage's own GDTs have the code selectors of Linux, and on 64 bits of NT. */
+/* The passage's own GDTs have the code selectors of Linux and NT. */
 static int is_known_selector(u64 cs)
 {
 #if defined(__i386__)
-	return cs == CO_SEL_CODE || cs == CO_SEL_CODE32;
+	return cs == CO_SEL_CODE || cs == CO_SEL_CODE32 || cs == SEL_CODE_NT32;
 #else
 	return cs == CO_SEL_CODE;
 #endif

@@ -9,8 +9,8 @@
  *		(NT: IRQL PASSIVE_LEVEL)
  *	thread	the thread that runs a virtual machine: no lock, may block
  *	fpu	between co_os_fpu_begin and co_os_fpu_end: this thread stays on
- *		its CPU and must not block (NT: below DISPATCH_LEVEL still, as
- *		re-issued interrupts must find it so; the thread's affinity pins it)
+ *		its CPU and must not block (NT: DISPATCH_LEVEL; every hardware
+ *		interrupt is above it, so the re-issued ones find what they expect)
  *	irq-off	as fpu, and interrupts are off
  *	any	all of these
  */
@@ -114,9 +114,9 @@ void co_os_fpu_begin(struct co_vm *vm);
 void co_os_fpu_end(struct co_vm *vm);
 
 /*
- * Must the thread leave the FPU section: a signal (NT: thread termination, or
- * its time slice has ended), a reschedule, or, if the guest has run at least
- * once (`ran`), work that the host does on leaving. Context irq-off. What comes
+ * Must the thread leave the FPU section: a signal (NT: none, a thread cannot
+ * see its end coming in here; co_os_resched bounds its stay), a reschedule, or, if the guest has run at least
+ * once (`ran`), work that the host does on leaving (NT: always, as DPCs wait). Context irq-off. What comes
  * up after the answer must reach this CPU as an interrupt.
  */
 int co_os_must_leave(struct co_vm *vm, int ran);

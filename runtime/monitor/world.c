@@ -218,6 +218,7 @@ static void fill_gdts(struct co_state *st)
 
 	l[CO_SEL_CODE / 8] = CODE64;
 	o[CO_SEL_CODE / 8] = CODE32;
+	o[SEL_CODE_NT32 / 8] = CODE32;
 	l[CO_SEL_CODE32 / 8] = o[CO_SEL_CODE32 / 8] = CODE32;
 	l[CO_SEL_DATA / 8] = o[CO_SEL_DATA / 8] = DATA;
 	l[CO_SEL_DATA32 / 8] = o[CO_SEL_DATA32 / 8] = DATA;

@@ -33,7 +33,7 @@
  *
  * POOL's answer is of use after a failure, too, but NT carries no output then:
  * ask STATS. A driver that does not find itself in ring 0 of the CPU (a user-mode
- * emulation of NT) answers VERSION, STATS and refuses the rest with
+ * emulation of NT) answers VERSION, STATS, LOG and refuses the rest with
  * STATUS_NOT_SUPPORTED.
  */
 #ifndef COLINUX_NT_H
@@ -60,6 +60,7 @@
 /* Beside colinux_ioctl.h's numbers. */
 #define CO_NR_MAP		32
 #define CO_NR_UNMAP		33
+#define CO_NR_LOG		34
 
 /*
  * Map [offset, offset + bytes) of what CO_MMAP_* describe into the caller's process,
@@ -74,5 +75,13 @@ struct co_map {
 	u64 address;		/* out: MAP; in: UNMAP */
 };
 CO_CHECK(sizeof(struct co_map) == 32, ioc_map_size);
+
+/* The last line that the driver logged: why it refused, in words. */
+struct co_log {
+	u32 size;
+	u32 lines;		/* out: how many there were; 0: none, and text is empty */
+	char text[248];		/* out: NUL-terminated */
+};
+CO_CHECK(sizeof(struct co_log) == 256, ioc_log_size);
 
 #endif /* COLINUX_NT_H */

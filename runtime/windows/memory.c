@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory as NT gives it: pool, contiguous pages, and chunks for guests.
+ *
+ * A chunk is sought as a window of physical memory, all of whose pages are free at
+ * this moment: MmAllocatePagesForMdl hands out just those, takes no system address
+ * space for them, and a window that came whole is contiguous by construction. Where
+ * no window is wholly free any more, MmAllocateContiguousMemorySpecifyCache may still
+ * find one, as it moves pages out of the way.
+ */
+#include "nt.h"
+
+#define CHUNK_PAGES	(CO_CHUNK_SIZE / CO_PAGE_SIZE)
+#define FIRST_WINDOW	(16ull << 20)	/* below: ISA DMA's, which the host has little of */
+
+struct nt_chunk {
+	PMDL mdl;		/* or, if there is none, */
+	void *va;
+};
+
+static PPHYSICAL_MEMORY_RANGE ram;	/* the last one has no bytes */
+static u64 ram_end;			/* where the highest ends */
+static u64 cursor;			/* the last window that was tried */
+static KMUTEX pool_lock;
+
+/* ---- the system's own ---- */
+
+void *co_nt_routine(const WCHAR *name)
+{
+	UNICODE_STRING text;
+
+	RtlInitUnicodeString(&text, name);
+	return MmGetSystemRoutineAddress(&text);
+}
+
+/* Not in MinGW's headers. */
+NTSYSAPI NTSTATUS NTAPI ZwQuerySystemInformation(ULONG class, PVOID buffer, ULONG bytes,
+						 PULONG returned);
+
+int co_nt_query(u32 class, void *buffer, u32 bytes)
+{
+	ULONG returned;
+
+	return NT_SUCCESS(ZwQuerySystemInformation(class, buffer, bytes, &returned)) ?
+	       0 : CO_E_HOST;
+}
+
+NTSTATUS co_nt_memory_init(void)
+{
+	u64 end;
+	u32 i;
+
+	KeInitializeMutex(&pool_lock, 0);
+	if (!co_nt_ring0)
+		return STATUS_SUCCESS;
+	ram = MmGetPhysicalMemoryRanges();
+	if (!ram)
+		return STATUS_INSUFFICIENT_RESOURCES;
+	for (i = 0; ram[i].NumberOfBytes.QuadPart; i++) {
+		end = (u64)ram[i].BaseAddress.QuadPart + (u64)ram[i].NumberOfBytes.QuadPart;
+		if (end > ram_end)
+			ram_end = end;
+	}
+	return STATUS_SUCCESS;
+}
+
+void co_nt_memory_exit(void)
+{
+	if (ram)
+		ExFreePool(ram);
+	ram = NULL;
+	ram_end = cursor = 0;
+}
+
+/* ---- the monitor's structures ---- */
+
+/* The compiler makes calls of these; imported, they would be the system's, by which
+ * it is not said which registers they use. */
+void *memset(void *to, int c, size_t bytes)
+{
+	void *at = to;
+
+	__asm__ volatile("rep stosb" : "+D"(at), "+c"(bytes) : "a"(c) : "memory");
+	return to;
+}
+
+void *memcpy(void *to, const void *from, size_t bytes)
+{
+	void *at = to;
+
+	__asm__ volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(bytes) : : "memory");
+	return to;
+}
+
+void *co_os_alloc(u64 bytes)
+{
+	void *p = NULL;
+
+	if (bytes <= 1u << 30)
+		p = ExAllocatePoolWithTag(NonPagedPool, (SIZE_T)bytes, CO_TAG);
+	if (p)
+		co_zero(p, (SIZE_T)bytes);
+	return p;
+}
+
+void co_os_free(void *p)
+{
+	if (p)
+		ExFreePoolWithTag(p, CO_TAG);
+}
+
+/* User mode maps by 64 KiB (map.c): what may be mapped gets such a block to itself. */
+static u32 block_bytes(u32 pages)
+{
+	return pages > 4 ? CO_NT_GRANULE : pages * CO_PAGE_SIZE;
+}
+
+void *co_os_pages(u32 pages, u32 low, u64 *phys)
+{
+	PHYSICAL_ADDRESS from, to, boundary;
+	u32 bytes = block_bytes(pages);
+	void *va;
+
+	from.QuadPart = 1 << 20;
+	to.QuadPart = low ? 0xffffffffll : -1;
+	boundary.QuadPart = bytes == CO_NT_GRANULE ? CO_NT_GRANULE : 0;
+	va = MmAllocateContiguousMemorySpecifyCache(bytes, from, to, boundary, MmCached);
+	if (!va)
+		return NULL;
+	co_zero(va, bytes);
+	*phys = (u64)MmGetPhysicalAddress(va).QuadPart;
+	return va;
+}
+
+void co_os_pages_free(void *va, u32 pages)
+{
+	MmFreeContiguousMemorySpecifyCache(va, block_bytes(pages), MmCached);
+}
+
+u64 co_os_code_phys(const void *va)
+{
+	return (u64)MmGetPhysicalAddress((PVOID)va).QuadPart;
+}
+
+/* ---- chunks ---- */
+
+static int is_ram(u64 start)
+{
+	u64 base, bytes;
+	u32 i;
+
+	for (i = 0; (bytes = (u64)ram[i].NumberOfBytes.QuadPart); i++) {
+		base = (u64)ram[i].BaseAddress.QuadPart;
+		if (start >= base && start - base < bytes && bytes - (start - base) >= CO_CHUNK_SIZE)
+			return 1;
+	}
+	return 0;
+}
+
+/* All pages of the window at `start`, in their order; NULL: not all are free. */
+static PMDL take_window(u64 start)
+{
+	PHYSICAL_ADDRESS from, to, skip;
+	u64 pages = 0, first = start / CO_PAGE_SIZE;
+	PPFN_NUMBER pfn;
+	PMDL mdl;
+	u32 i;
+
+	from.QuadPart = (LONGLONG)start;
+	/* Some NTs take the bound for part of the window, some do not; a page too
+	 * many is noticed below. */
+	to.QuadPart = (LONGLONG)(start + CO_CHUNK_SIZE - 1);
+	skip.QuadPart = 0;
+	mdl = MmAllocatePagesForMdl(from, to, skip, (SIZE_T)CO_CHUNK_SIZE);
+	if (!mdl)
+		return NULL;
+	pfn = MmGetMdlPfnArray(mdl);
+	if (MmGetMdlByteCount(mdl) == CO_CHUNK_SIZE)
+		for (i = 0; i < CHUNK_PAGES; i++)
+			pages += pfn[i] >= first && pfn[i] - first < CHUNK_PAGES;
+	if (pages != CHUNK_PAGES) {
+		MmFreePagesFromMdl(mdl);
+		ExFreePool(mdl);
+		return NULL;
+	}
+	/* each page once, so all of them: in any order until here */
+	for (i = 0; i < CHUNK_PAGES; i++)
+		pfn[i] = (PFN_NUMBER)(first + i);
+	return mdl;
+}
+
+/* From the highest window down, so that the host keeps what is low; where the last
+ * search ended, as what lies above was not free a moment ago. Once around. */
+static PMDL find_window(u64 limit, u64 *phys)
+{
+	u64 tries, top = (ram_end < limit ? ram_end : limit) & ~(CO_CHUNK_SIZE - 1);
+	PMDL mdl;
+
+	for (tries = top / CO_CHUNK_SIZE; tries; tries--) {
+		if (cursor > top || cursor < FIRST_WINDOW + CO_CHUNK_SIZE)
+			cursor = top;
+		if (cursor < FIRST_WINDOW + CO_CHUNK_SIZE)
+			return NULL;
+		cursor -= CO_CHUNK_SIZE;
+		if (!is_ram(cursor))
+			continue;
+		mdl = take_window(cursor);
+		if (mdl) {
+			*phys = cursor;
+			return mdl;
+		}
+	}
+	return NULL;
+}
+
+int co_os_chunk_alloc(struct co_chunk *chunk, u32 low)
+{
+	struct nt_chunk *c = co_os_alloc(sizeof(*c));
+	PHYSICAL_ADDRESS from, to, boundary;
+
+	if (!c)
+		return CO_E_NOMEM;
+	c->mdl = find_window(low ? CO_BELOW_4GIB : CO_ANYWHERE, &chunk->phys);
+	if (!c->mdl) {
+		from.QuadPart = (LONGLONG)FIRST_WINDOW;
+		to.QuadPart = low ? 0xffffffffll : -1;
+		boundary.QuadPart = (LONGLONG)CO_CHUNK_SIZE;	/* so: aligned to it */
+		c->va = MmAllocateContiguousMemorySpecifyCache((SIZE_T)CO_CHUNK_SIZE, from, to,
+							       boundary, MmCached);
+		if (!c->va) {
+			co_os_free(c);
+			return CO_E_NOMEM;
+		}
+		chunk->phys = (u64)MmGetPhysicalAddress(c->va).QuadPart;
+	}
+	chunk->os = c;
+	if (chunk->phys % CO_CHUNK_SIZE) {	/* the boundary was not kept */
+		co_os_chunk_free(chunk);
+		return CO_E_NOMEM;
+	}
+	return 0;
+}
+
+void co_os_chunk_free(struct co_chunk *chunk)
+{
+	struct nt_chunk *c = chunk->os;
+
+	if (c->mdl) {
+		MmFreePagesFromMdl(c->mdl);
+		ExFreePool(c->mdl);
+	} else {
+		MmFreeContiguousMemorySpecifyCache(c->va, (SIZE_T)CO_CHUNK_SIZE, MmCached);
+	}
+	co_os_free(c);
+}
+
+/* Zero some pages by a mapping of just them; 0: the system has no addresses for it. */
+static int zero_pages(struct nt_chunk *c, u32 first, u32 pages)
+{
+	u64 buffer[(sizeof(MDL) + 16 * sizeof(PFN_NUMBER)) / sizeof(u64) + 1];
+	PMDL mdl = (PMDL)buffer;
+	void *va;
+
+	MmInitializeMdl(mdl, NULL, pages * CO_PAGE_SIZE);
+	co_copy(MmGetMdlPfnArray(mdl), MmGetMdlPfnArray(c->mdl) + first,
+		pages * sizeof(PFN_NUMBER));
+	mdl->MdlFlags |= MDL_PAGES_LOCKED;	/* they are ours, and nonpaged */
+	va = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE,
+					  NormalPagePriority);
+	if (!va)
+		return 0;
+	co_zero(va, pages * CO_PAGE_SIZE);
+	MmUnmapLockedPages(va, mdl);
+	return 1;
+}
+
+/* By pieces, as addresses are scarce on 32 bits; others run in between. */
+void co_os_chunk_zero(struct co_chunk *chunk)
+{
+	struct nt_chunk *c = chunk->os;
+	LARGE_INTEGER moment;
+	u32 first;
+
+	moment.QuadPart = -100000;	/* 10 ms */
+	if (!c->mdl) {
+		co_zero(c->va, (SIZE_T)CO_CHUNK_SIZE);
+		return;
+	}
+	for (first = 0; first < CHUNK_PAGES; first += 16)
+		while (!zero_pages(c, first, 16))
+			KeDelayExecutionThread(KernelMode, FALSE, &moment);
+}
+
+#define SYSTEM_PERFORMANCE	2	/* a class of NtQuerySystemInformation */
+#define AVAILABLE_PAGES		11	/* which 32-bit word of its answer */
+
+u64 co_os_memory_available(void)
+{
+	u32 answer[256], i;		/* longer than any system's */
+	u64 all = 0, available, reserve;
+
+	if (co_nt_query(SYSTEM_PERFORMANCE, answer, sizeof(answer)))
+		return 0;
+	for (i = 0; ram[i].NumberOfBytes.QuadPart; i++)
+		all += (u64)ram[i].NumberOfBytes.QuadPart;
+	available = (u64)answer[AVAILABLE_PAGES] * CO_PAGE_SIZE;
+	reserve = all / 32 > 64 << 20 ? all / 32 : 64 << 20;
+	return available > reserve ? available - reserve : 0;
+}
+
+void co_os_pool_lock(void)
+{
+	co_nt_lock(&pool_lock);
+}
+
+void co_os_pool_unlock(void)
+{
+	co_nt_unlock(&pool_lock);
+}
