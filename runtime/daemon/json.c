@@ -64,6 +64,34 @@ static void print_disk(FILE *out, const struct options *options, u32 number, enu
 	fputs("]}", out);
 }
 
+static void print_net(FILE *out, u32 number, const struct option_net *net)
+{
+	static const char *const kinds[] = {
+		[NET_SLIRP] = "slirp", [NET_TUNTAP] = "tuntap", [NET_BRIDGE] = "bridge",
+	};
+	const u8 *mac = net->mac;
+	u32 i;
+
+	fprintf(out, "    {\"name\": \"eth%u\", \"kind\": \"%s\", \"mac\": ", number, kinds[net->kind]);
+	if (net->has_mac)
+		fprintf(out, "\"%02x:%02x:%02x:%02x:%02x:%02x\"", mac[0], mac[1], mac[2], mac[3], mac[4],
+			mac[5]);
+	else
+		fputs("null", out);
+	if (net->tap)
+		print_member(out, "interface", net->tap);
+	if (net->kind == NET_SLIRP)
+		fputs(", \"redirections\": [", out);
+	for (i = 0; i < net->nredirects; i++) {
+		const struct option_redirect *one = &net->redirect[i];
+
+		fprintf(out, "%s{\"protocol\": \"%s\", \"address\": \"%u.%u.%u.%u\", \"host\": %u, \"guest\": %u, \"count\": %u}",
+			i ? ", " : "", one->udp ? "udp" : "tcp", one->address[0], one->address[1],
+			one->address[2], one->address[3], one->host, one->guest, one->count);
+	}
+	fputs(net->kind == NET_SLIRP ? "]}" : "}", out);
+}
+
 /* The beginning of an array's next element, or of the array. */
 static void print_next(FILE *out, const char *name, u32 *count)
 {
@@ -83,7 +111,7 @@ static void print_end(FILE *out, const char *name, u32 count)
 
 static void print_devices(FILE *out, const struct options *options, enum guest_kind kind)
 {
-	u32 disks = 0, serials = 0, programs = 0, i;
+	u32 disks = 0, serials = 0, nets = 0, programs = 0, i;
 
 	for (i = 0; i < OPTIONS_DISKS; i++)
 		if (options->disk[i].path) {
@@ -99,6 +127,12 @@ static void print_devices(FILE *out, const struct options *options, enum guest_k
 			putc('}', out);
 		}
 	print_end(out, "serials", serials);
+	for (i = 0; i < OPTIONS_NETS; i++)
+		if (options->net[i].given) {
+			print_next(out, "networks", &nets);
+			print_net(out, i, &options->net[i]);
+		}
+	print_end(out, "networks", nets);
 	for (i = 0; i < OPTIONS_PROGRAMS; i++)
 		if (options->program[i].path) {
 			print_next(out, "programs", &programs);

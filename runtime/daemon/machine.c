@@ -103,7 +103,10 @@ close_image:
 	return result;
 }
 
-/* The console, then disks, then serial ports, each in the order of their numbers. */
+/*
+ * The console, then disks, serial ports and networks, each in the order of their
+ * numbers; random numbers last, where there is a place left.
+ */
 static int attach_devices(struct machine *machine, struct error *error)
 {
 	struct vm *vm = &machine->vm;
@@ -124,6 +127,19 @@ static int attach_devices(struct machine *machine, struct error *error)
 			if (console_attach(machine->serial[i], vm, n++, error))
 				return -1;
 		}
+	for (i = 0; i < OPTIONS_NETS; i++)
+		if (machine->net[i]) {
+			machine->device[n] = net_device(machine->net[i]);
+			if (net_attach(machine->net[i], vm, n++, error))
+				return -1;
+		}
+	if (n < CO_NR_VDEV) {
+		machine->rng = rng_open(error);
+		if (!machine->rng)
+			return -1;
+		machine->device[n] = rng_device(machine->rng);
+		rng_attach(machine->rng, vm, n++);
+	}
 	machine->ndevices = n;
 	return 0;
 }
@@ -152,7 +168,7 @@ int machine_start(struct machine *machine, const struct options *options, struct
 	memset(machine, 0, sizeof(*machine));
 	machine->options = options;
 	/* what can be wrong with files first, before memory is asked for */
-	if (open_disks(machine, error) || load(machine, &start, error) ||
+	if (open_disks(machine, error) || open_nets(machine, error) || load(machine, &start, error) ||
 	    open_consoles(machine, error) || attach_devices(machine, error) ||
 	    vm_start(&machine->vm, &start, error) || start_programs(machine, error))
 		return -1;
@@ -213,6 +229,9 @@ void machine_close(struct machine *machine)
 	vcpu_end(machine);
 	for (i = 0; i < OPTIONS_PROGRAMS; i++)
 		os_process_end(machine->program[i]);
+	rng_close(machine->rng);
+	for (i = 0; i < OPTIONS_NETS; i++)
+		net_close(machine->net[i]);
 	for (i = 0; i < OPTIONS_SERIALS; i++)
 		console_close(machine->serial[i], DRAIN_MS / 4);
 	for (i = 0; i < OPTIONS_DISKS; i++)
@@ -247,6 +266,7 @@ void machine_log_stats(struct machine *machine, int level)
 		       (unsigned long long)disk->flushes, (unsigned long long)disk->others,
 		       (unsigned long long)disk->errors);
 	}
+	log_net_stats(machine, level);
 	if (!vm_stats(&machine->vm, &stats))
 		return;
 	log_at(level, "stats: guest: %llu switches, %llu irqs, %llu nmis, %llu idles, %llu doorbells, %llu FPU switches, %llu ms running, %llu ms idle",

@@ -5,7 +5,9 @@
 
 #include "block.h"
 #include "console.h"
+#include "net.h"
 #include "options.h"
+#include "rng.h"
 #include "vm.h"
 
 struct machine {
@@ -16,6 +18,8 @@ struct machine {
 	struct console *console;			/* device 0 */
 	struct console *serial[OPTIONS_SERIALS];
 	struct block *disk[OPTIONS_DISKS];
+	struct net *net[OPTIONS_NETS];
+	struct rng *rng;
 	struct os_process *program[OPTIONS_PROGRAMS];
 	/* the vCPU thread */
 	struct os_thread vcpu;
@@ -27,7 +31,7 @@ struct machine {
 };
 
 /*
- * Opens disks and consoles, loads the guest, starts it and its vCPU thread.
+ * Opens disks, networks and consoles, loads the guest, starts it and its vCPU thread.
  * After -1, as after the guest's end, machine_close() gives everything back.
  */
 int machine_start(struct machine *machine, const struct options *options, struct error *error);
@@ -40,6 +44,10 @@ void machine_close(struct machine *machine);
 
 /* One line a device and one for the whole, at the given level. */
 void machine_log_stats(struct machine *machine, int level);
+
+/* machine_net.c: the guest's network interfaces. */
+int open_nets(struct machine *machine, struct error *error);
+void log_net_stats(const struct machine *machine, int level);
 
 /* run.c: the vCPU thread. */
 int vcpu_start(struct machine *machine, struct error *error);

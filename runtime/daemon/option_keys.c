@@ -37,8 +37,17 @@ const struct option_key option_keys[] = {
 	{ "sd", KEY_DISK_NAME, .parse = parse_alias },
 	{ "cofs", KEY_NUMBERED, 32, "host folders", true,
 	  .absent = "there are no host folders yet; put the files on a disk (cobdN=)" },
-	{ "eth", KEY_NUMBERED, 16, "network interfaces", true,
-	  .absent = "there is no network yet; without this line the guest boots" },
+	{ "eth", KEY_NUMBERED, OPTIONS_NETS, "network interfaces", true, .parse = parse_eth,
+	  .usage = "ethN=KIND[,...]",
+	  .manual = "a network interface, N from 0 to 15; the guest sees eth0, eth1,\n"
+		    "... in the order of N:\n"
+		    "slirp[,MAC[,REDIRECTIONS]]  through the host's own connections:\n"
+		    "the guest asks DHCP and is 10.0.2.15, the host 10.0.2.2, DNS at\n"
+		    "10.0.2.3. REDIRECTIONS let the host in: tcp:2222:22/udp:69:69,\n"
+		    "PROTOCOL:[ADDRESS:]HOST-PORT:GUEST-PORT[:COUNT], slashes\n"
+		    "between them; the host's address is 127.0.0.1 if none is given\n"
+		    "tuntap[,INTERFACE[,MAC]]  a tap interface of the host's\n"
+		    "Without a MAC each gets one that is the same the next time" },
 	{ "ttys", KEY_NUMBERED, OPTIONS_SERIALS, "serial ports", true, .parse = parse_ttys,
 	  .usage = "ttysN=PATH",
 	  .manual = "a further console, N from 0 to 15; the guest sees hvc1, hvc2,\n"

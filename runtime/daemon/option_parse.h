@@ -13,8 +13,12 @@ option_parser parse_kernel, parse_initrd, parse_mem, parse_shutdown_timeout, par
 option_parser parse_cocon;
 /* option_disks.c */
 option_parser parse_cobd, parse_alias;
+/* option_net.c */
+option_parser parse_eth;
 
 /* The disks of aliases, when all of them are known; -1: faults were added to error. */
 int option_disks_complete(struct options *options, struct error *error);
+/* What cannot be booted, though an old file may ask for it; -1: faults were added to error. */
+int option_nets_complete(const struct options *options, struct error *error);
 
 #endif

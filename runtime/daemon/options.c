@@ -181,8 +181,8 @@ int options_complete(struct options *options, struct error *error)
 	if (options->help || options->version || options->status_driver)
 		return 0;
 	/* an old file can be converted, whatever it asks for */
-	if (!printing)
-		result = refuse_absent(options, error);
+	if (!printing && (refuse_absent(options, error) | option_nets_complete(options, error)))
+		result = -1;
 	if (option_disks_complete(options, error))
 		result = -1;
 	if (count_devices(options, &one))
@@ -234,6 +234,8 @@ void options_free(struct options *options)
 		free(options->alias[i].path);
 	for (i = 0; i < OPTIONS_SERIALS; i++)
 		free(options->serial[i].text);
+	for (i = 0; i < OPTIONS_NETS; i++)
+		free(options->net[i].tap);
 	for (i = 0; i < OPTIONS_PROGRAMS; i++) {
 		free(options->program[i].path);
 		free(options->program[i].arguments);

@@ -12,6 +12,8 @@
 #define OPTIONS_DISKS		32u	/* cobd0 .. cobd31 */
 #define OPTIONS_SERIALS		16u	/* ttys0 .. ttys15 */
 #define OPTIONS_PROGRAMS	16u	/* exec0 .. exec15 */
+#define OPTIONS_NETS		16u	/* eth0 .. eth15 */
+#define OPTIONS_REDIRECTS	32u	/* of an ethN= */
 #define OPTIONS_ALIASES		64u	/* hda=, sdb3=, ... */
 #define OPTIONS_CMDLINE_SIZE	2048u	/* Linux's COMMAND_LINE_SIZE on x86, with the NUL */
 #define OPTIONS_PLACE_SIZE	96u
@@ -47,6 +49,29 @@ struct option_alias {
 	u32 disk;
 };
 
+enum option_net_kind {
+	NET_SLIRP,
+	NET_TUNTAP,
+	NET_BRIDGE,		/* of coLinux's, and no more */
+};
+
+/* Ports of the host's that lead to the guest: host, host + 1, ..., count of them. */
+struct option_redirect {
+	bool udp;
+	u8 address[4];		/* of the host's that they are opened at: 127.0.0.1 */
+	u16 host, guest, count;
+};
+
+struct option_net {
+	const struct option_given *given;	/* NULL: there is none */
+	enum option_net_kind kind;
+	bool has_mac;
+	u8 mac[6];
+	char *tap;		/* tuntap: of the host's; NULL: not given */
+	u32 nredirects;			/* slirp */
+	struct option_redirect redirect[OPTIONS_REDIRECTS];
+};
+
 struct option_program {
 	char *path, *arguments;	/* NULL: there is none; no arguments: "" */
 	const struct option_given *given;
@@ -69,6 +94,7 @@ struct options {
 	u32 naliases;
 	struct option_alias alias[OPTIONS_ALIASES];
 	struct option_value serial[OPTIONS_SERIALS];
+	struct option_net net[OPTIONS_NETS];
 	struct option_program program[OPTIONS_PROGRAMS];
 	u16 columns, rows;		/* cocon=; 0: not given */
 	/* everything else: words for the guest kernel, as they were given */

@@ -39,8 +39,30 @@ struct vring_desc {
 #define VRING_USED_NO_NOTIFY		1u
 
 /* 5 Device types */
+#define VIRTIO_ID_NET		1u
 #define VIRTIO_ID_BLOCK		2u
 #define VIRTIO_ID_CONSOLE	3u
+#define VIRTIO_ID_ENTROPY	4u
+
+/* 5.1 Network device */
+#define VIRTIO_NET_F_MAC	(1ull << 5)
+#define VIRTIO_NET_F_STATUS	(1ull << 16)
+
+#define VIRTIO_NET_MAC_BYTES	6u
+#define VIRTIO_NET_S_LINK_UP	1u
+
+struct virtio_net_config {
+	u8 mac[VIRTIO_NET_MAC_BYTES];
+	u16 status;
+};
+
+/* 5.1.6 Device Operation: before every frame, both ways */
+struct virtio_net_header {
+	u8 flags, gso_type;
+	u16 hdr_len, gso_size, csum_start, csum_offset;
+	u16 num_buffers;	/* legacy drivers without mergeable buffers do not have it */
+};
+#define VIRTIO_NET_LEGACY_HEADER_BYTES	10u
 
 /* 5.2 Block device */
 #define VIRTIO_BLK_F_SEG_MAX		(1ull << 2)

@@ -38,7 +38,7 @@ FLAGS = (
     *SANITIZE,
     *(f"-I{folder}" for folder in (PATHS.root / "runtime/abi", PATHS.root / "runtime/daemon", HARNESS)),
 )
-SUPPORT = ("check_failed", "fake_driver", "guest", "console_guest", "p9_client")
+SUPPORT = ("check_failed", "fake_driver", "fake_wire", "guest", "console_guest", "p9_client")
 # A report of theirs must be told from an exit code of the daemon.
 ENVIRONMENT = {
     "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:handle_abort=0",

@@ -225,9 +225,23 @@ def test_devices_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
         "ttys0=unix:y",
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "".join(f"device {n} id {kind}\n" for n, kind in enumerate([3, 2, 2, 3, 3]))
+    assert done.stdout == "".join(f"device {n} id {kind}\n" for n, kind in enumerate([3, 2, 2, 3, 3, 4]))
     assert (tmp_path / "a").read_bytes()[512:517] == b"first"
     assert (tmp_path / "b").read_bytes()[512:518] == b"second"
+
+
+def test_a_guest_full_of_disks_has_no_random_numbers(tmp_path: Path) -> None:
+    """What the user asks for goes first."""
+    (tmp_path / "a").write_bytes(bytes(4096))
+    done = boot(tmp_path, "devices", *(f"cobd{n}=a,ro" for n in range(31)))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "device 0 id 3\n" + "".join(f"device {n} id 2\n" for n in range(1, 32))
+
+
+def test_an_interface_that_cannot_be(tmp_path: Path) -> None:
+    done = boot(tmp_path, "devices", 'eth3=tuntap,"My TAP",02:43:4f:00:00:01')
+    assert done.returncode == 255
+    assert 'eth3=tuntap,"My TAP",02:43:4f:00:00:01: "My TAP" is no name of a network interface' in done.stderr
 
 
 def test_text_in_and_out(tmp_path: Path) -> None:

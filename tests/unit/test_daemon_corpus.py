@@ -25,7 +25,7 @@ CORPUS = Path(__file__).parent / "data/conf"
 NAMES = sorted(path.stem for path in CORPUS.glob("*.conf"))
 BAD = {"typos", "twice", "obsolete", "version-0.6", "wrong-root", "modem"}
 # Boot only once there are such devices; an old file can be converted all the same.
-NOT_YET = {"first-steps", "redirections", "desktop"}
+NOT_YET = {"desktop"}
 
 
 def test_the_corpus_is_one() -> None:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * fuzz_devices SEED COUNT: a guest that follows the rules now and then. Each
- * round sets a disk or a console up, scribbles over its descriptors, rings,
+ * round sets a disk, a console, a network or random numbers up, scribbles over its descriptors, rings,
  * buffers and registers, and rings doorbells; a device may stop working until
  * its next reset, and do nothing else. Prints how many requests were served.
  */
@@ -11,7 +11,10 @@
 #include "block.h"
 #include "check.h"
 #include "console.h"
+#include "fake_wire.h"
 #include "guest.h"
+#include "net.h"
+#include "rng.h"
 
 #define RUNNING (VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK)
 #define SIZE 16
@@ -83,13 +86,26 @@ static void scribble(struct queue *queue)
 		queue->avail[1] = random_number();
 }
 
+/* A network's queues: packets now and then as they should be. */
+static void scribble_packets(struct queue *queue)
+{
+	u32 i;
+
+	scribble(queue);
+	memset(fake_at(arena, 64), random_number() % 8 ? 0 : 1, 64);
+	for (i = 0; i < SIZE; i++)
+		if (random_number() % 4)
+			queue->desc[i] = (struct vring_desc){ arena, 12 + random_number() % 1520,
+							      queue->number ? 0 : VRING_DESC_WRITE, 0 };
+}
+
 static void write_status(struct device *device, u32 status)
 {
 	fake.devices[device->index].status = status;
 	device_status_written(device);
 }
 
-static u32 round_on(struct device *device, u32 nqueues)
+static u32 round_on(struct device *device, u32 nqueues, void (*scribble_on)(struct queue *))
 {
 	struct co_vdev *registers = &fake.devices[device->index];
 	struct queue queue[2];
@@ -101,7 +117,7 @@ static u32 round_on(struct device *device, u32 nqueues)
 	write_status(device, random_number() % 32 ? RUNNING & ~VIRTIO_S_DRIVER_OK : random_number());
 	for (number = 0; number < nqueues; number++) {
 		queue_setup(&queue[number], device->index, number, SIZE);
-		scribble(&queue[number]);
+		scribble_on(&queue[number]);
 	}
 	if (random_number() % 32 == 0)
 		registers->vq[random_number() % CO_VQ_MAX] = (struct co_vq){
@@ -110,7 +126,7 @@ static u32 round_on(struct device *device, u32 nqueues)
 		memset(registers, random_number(), sizeof(*registers));
 	write_status(device, RUNNING);
 	for (number = random_number() % 4; number; number--) {
-		scribble(&queue[random_number() % nqueues]);
+		scribble_on(&queue[random_number() % nqueues]);
 		device_kicked(device, random_number() % 3);
 	}
 	if (random_number() % 4 == 0)
@@ -130,7 +146,12 @@ int main(int argc, char **argv)
 	struct console *console;
 	struct os_stream *stream;
 	struct error error;
+	static const u8 mac[6] = { 2 };
+	u8 frame[WIRE_FRAME_MAX] = { 0 };
 	struct block *disk;
+	struct wire *wire;
+	struct rng *rng;
+	struct net *net;
 	struct vm vm;
 
 	CHECK(argc == 3);
@@ -142,15 +163,35 @@ int main(int argc, char **argv)
 	stream = os_stream_null(&error);
 	console = console_open("console", stream, false, &error);
 	CHECK(console && !console_attach(console, &vm, 1, &error));
+	wire = fake_wire();
+	net = net_open("eth0", wire, mac, &error);
+	CHECK(net && !net_attach(net, &vm, 2, &error));
+	rng = rng_open(&error);
+	CHECK(rng);
+	rng_attach(rng, &vm, 3);
 	start = guest_alloc(BUFFERS, 4096);
 	for (count = strtoull(argv[2], NULL, 10); count; count--) {
 		arena = start;
 		guest_release(start + BUFFERS);
-		if (random_number() % 4)
-			served += round_on(block_device(disk), 1);
-		else
-			served += round_on(console_device(console), 2);
+		switch (random_number() % 8) {
+		case 0:
+			served += round_on(console_device(console), 2, scribble);
+			break;
+		case 1:
+			served += round_on(rng_device(rng), 1, scribble);
+			break;
+		case 2:
+		case 3:
+			if (fake_wire_idle(wire))
+				fake_wire_put(wire, frame, 14 + random_number() % 1504);
+			served += round_on(net_device(net), 2, scribble_packets);
+			break;
+		default:
+			served += round_on(block_device(disk), 1, scribble);
+		}
 	}
+	rng_close(rng);
+	net_close(net);
 	console_close(console, 0);
 	block_close(disk);
 	vm_close(&vm);

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The network interfaces of a machine: which wire each has, and which address. */
+#include "machine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "net_mac.h"
+#include "option_keys.h"
+
+static char names[OPTIONS_NETS][8];	/* they live as long as the program */
+
+static struct wire *open_wire(const char *name, const struct option_net *net, struct error *error)
+{
+	if (net->kind == NET_TUNTAP)
+		return wire_open_tap(name, net->tap, error);
+	return wire_open_slirp(name, net, error);
+}
+
+int open_nets(struct machine *machine, struct error *error)
+{
+	const struct options *options = machine->options;
+	u32 i;
+
+	for (i = 0; i < OPTIONS_NETS; i++) {
+		const struct option_net *net = &options->net[i];
+		struct wire *wire;
+		u8 mac[6];
+
+		if (!net->given)
+			continue;
+		snprintf(names[i], sizeof(names[i]), "eth%u", i);
+		wire = open_wire(names[i], net, error);
+		if (!wire)
+			return option_blame(net->given, error);
+		if (net->has_mac)
+			memcpy(mac, net->mac, sizeof(mac));
+		else
+			net_mac(options, i, mac);
+		machine->net[i] = net_open(names[i], wire, mac, error);
+		if (!machine->net[i])
+			return -1;
+		log_note("%s: %02x:%02x:%02x:%02x:%02x:%02x", names[i], mac[0], mac[1], mac[2], mac[3],
+			 mac[4], mac[5]);
+	}
+	return 0;
+}
+
+void log_net_stats(const struct machine *machine, int level)
+{
+	u32 i;
+
+	for (i = 0; i < OPTIONS_NETS; i++) {
+		const struct net_stats *stats;
+
+		if (!machine->net[i])
+			continue;
+		stats = net_stats(machine->net[i]);
+		log_at(level, "stats: %s: %llu frames sent (%llu KiB), %llu received (%llu KiB), %llu dropped",
+		       names[i], (unsigned long long)stats->sent,
+		       (unsigned long long)stats->sent_bytes >> 10,
+		       (unsigned long long)stats->received,
+		       (unsigned long long)stats->received_bytes >> 10,
+		       (unsigned long long)stats->dropped);
+	}
+}
