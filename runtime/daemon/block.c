@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "disk.h"
 #include "log.h"
 
 #define QUEUE_SIZE	VRING_SIZE_MAX
@@ -23,7 +24,7 @@
 
 struct block {
 	struct device device;
-	struct os_file *file;
+	struct disk *disk;
 	char *path;
 	bool read_only;
 	u64 sectors;
@@ -117,7 +118,7 @@ static u8 do_read(struct block *block, struct request *request)
 	if (!on_disk(block, sector, request->write_bytes))
 		return beyond(block, "a read", sector, request->write_bytes);
 	block->stats.bytes_read += request->write_bytes;
-	return outcome(block, os_file_read(block->file, request->write, request->nwrite,
+	return outcome(block, disk_read(block->disk, request->write, request->nwrite,
 					   sector * VIRTIO_BLK_SECTOR), "reading", request);
 }
 
@@ -131,7 +132,7 @@ static u8 do_write(struct block *block, struct request *request)
 	if (!on_disk(block, sector, request->read_bytes))
 		return beyond(block, "a write", sector, request->read_bytes);
 	block->stats.bytes_written += request->read_bytes;
-	return outcome(block, os_file_write(block->file, request->read, request->nread,
+	return outcome(block, disk_write(block->disk, request->read, request->nread,
 					    sector * VIRTIO_BLK_SECTOR), "writing", request);
 }
 
@@ -146,8 +147,6 @@ static u8 do_id(struct block *block, struct request *request)
 	return VIRTIO_BLK_S_OK;
 }
 
-/* Completions are told to the guest when the queue is empty, or after so many. */
-#define BATCH		16u
 /* DISCARD and WRITE_ZEROES. Discarded sectors of a file read as zeros. */
 static u8 do_ranges(struct block *block, struct request *request, bool zeroes)
 {
@@ -173,9 +172,9 @@ static u8 do_ranges(struct block *block, struct request *request, bool zeroes)
 		if (!length)
 			continue;
 		if (zeroes && !unmap)
-			result = os_file_zero(block->file, at, length);
+			result = disk_zero(block->disk, at, length);
 		else
-			result = os_file_discard(block->file, at, length);
+			result = disk_discard(block->disk, at, length);
 		request->header.sector = range[i].sector;
 		if (result != OS_OK)
 			return outcome(block, result, zeroes ? "zeroing" : "discarding", request);
@@ -192,7 +191,7 @@ static u8 perform(struct block *block, struct request *request)
 		return do_write(block, request);
 	case VIRTIO_BLK_T_FLUSH:
 		block->stats.flushes++;
-		return outcome(block, os_file_sync(block->file), "flushing", request);
+		return outcome(block, disk_sync(block->disk), "flushing", request);
 	case VIRTIO_BLK_T_GET_ID:
 		return do_id(block, request);
 	case VIRTIO_BLK_T_DISCARD:
@@ -335,7 +334,8 @@ static const struct device_ops block_ops = {
 
 /* --- opening and closing --- */
 
-struct block *block_open(const char *name, const char *path, bool read_only, struct error *error)
+struct block *block_open(const char *name, const char *path, const char *overlay, bool read_only,
+			 struct error *error)
 {
 	struct block *block = calloc(1, sizeof(*block));
 
@@ -352,8 +352,8 @@ struct block *block_open(const char *name, const char *path, bool read_only, str
 	block->read_only = read_only;
 	os_mutex_init(&block->lock);
 	os_cond_init(&block->changed);
-	block->file = os_file_open(path, read_only ? OS_READ : OS_READ_WRITE, true, error);
-	if (!block->file) {
+	block->disk = disk_open(path, overlay, read_only, error);
+	if (!block->disk) {
 		char text[sizeof(error->text)];
 
 		memcpy(text, error->text, sizeof(text));
@@ -361,17 +361,17 @@ struct block *block_open(const char *name, const char *path, bool read_only, str
 		block_close(block);
 		return NULL;
 	}
-	block->sectors = os_file_bytes(block->file) / VIRTIO_BLK_SECTOR;
+	block->sectors = disk_bytes(block->disk) / VIRTIO_BLK_SECTOR;
 	if (!block->sectors) {
 		error_set(error, "%s: %s is smaller than one sector (%u bytes)", name, path,
 			  VIRTIO_BLK_SECTOR);
 		block_close(block);
 		return NULL;
 	}
-	if (os_file_bytes(block->file) % VIRTIO_BLK_SECTOR)
+	if (disk_bytes(block->disk) % VIRTIO_BLK_SECTOR)
 		log_warn("%s: %s ends within a sector; the guest does not see its last %llu bytes",
 			 name, path,
-			 (unsigned long long)os_file_bytes(block->file) % VIRTIO_BLK_SECTOR);
+			 (unsigned long long)disk_bytes(block->disk) % VIRTIO_BLK_SECTOR);
 	return block;
 }
 
@@ -387,7 +387,7 @@ int block_attach(struct block *block, struct vm *vm, u32 index, struct error *er
 
 	if (block->read_only) {
 		features |= VIRTIO_BLK_F_RO;
-	} else if (os_file_discards(block->file)) {
+	} else if (disk_discards(block->disk)) {
 		features |= VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES;
 		config.max_discard_sectors = config.max_write_zeroes_sectors = RANGE_SECTORS;
 		config.max_discard_seg = config.max_write_zeroes_seg = RANGES;
@@ -412,8 +412,8 @@ void block_close(struct block *block)
 		os_unlock(&block->lock);
 		os_thread_join(&block->thread);
 	}
-	if (block->file)
-		os_file_close(block->file);
+	if (block->disk)
+		disk_close(block->disk);
 	free(block->path);
 	free(block);
 }

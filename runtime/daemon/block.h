@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* cobdN: a virtio block device on a file or block device of the host. */
+/* cobdN: a virtio block device on a disk of disk.h's. */
 #ifndef COLINUX_BLOCK_H
 #define COLINUX_BLOCK_H
 
@@ -8,10 +8,11 @@
 struct block;
 
 /*
- * Opens and locks the file. name ("cobd0") is also the disk's serial number and
+ * Opens and locks the file and its overlay (disk.h). name ("cobd0") is also the disk's serial number and
  * must outlive the device. NULL: see error.
  */
-struct block *block_open(const char *name, const char *path, bool read_only, struct error *error);
+struct block *block_open(const char *name, const char *path, const char *overlay, bool read_only,
+			 struct error *error);
 /* Makes it device `index` of the vm and starts its thread. */
 int block_attach(struct block *block, struct vm *vm, u32 index, struct error *error);
 /* Ends the thread, after the request it is at, and closes the file. */

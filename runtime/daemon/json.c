@@ -51,9 +51,11 @@ static void print_disk(FILE *out, const struct options *options, u32 number, enu
 
 	guest_disk_name(options, number, kind, device);
 	fprintf(out, "    {\"name\": \"cobd%u\"", number);
-	print_member(out, "path", disk->path);
+	print_member(out, "path", disk->image.path);
+	if (disk->image.overlay)
+		print_member(out, "overlay", disk->image.overlay);
 	fprintf(out, ", \"read_only\": %s, \"device\": \"%s\", \"aliases\": [",
-		disk->read_only ? "true" : "false", device);
+		disk->image.read_only ? "true" : "false", device);
 	for (i = 0; i < options->naliases; i++) {
 		if (options->alias[i].disk != number)
 			continue;
@@ -114,7 +116,7 @@ static void print_devices(FILE *out, const struct options *options, enum guest_k
 	u32 disks = 0, serials = 0, nets = 0, programs = 0, i;
 
 	for (i = 0; i < OPTIONS_DISKS; i++)
-		if (options->disk[i].path) {
+		if (options->disk[i].image.path) {
 			print_next(out, "disks", &disks);
 			print_disk(out, options, i, kind);
 		}

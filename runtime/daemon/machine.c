@@ -60,12 +60,13 @@ static int open_disks(struct machine *machine, struct error *error)
 	for (i = 0; i < OPTIONS_DISKS; i++) {
 		const struct option_disk *disk = &options->disk[i];
 
-		if (!disk->path)
+		if (!disk->image.path)
 			continue;
 		snprintf(disk_names[i], sizeof(disk_names[i]), "cobd%u", i);
-		machine->disk[i] = block_open(disk_names[i], disk->path, disk->read_only, error);
+		machine->disk[i] = block_open(disk_names[i], disk->image.path, disk->image.overlay,
+					      disk->image.read_only, error);
 		if (!machine->disk[i])
-			return option_blame_file(disk->given, disk->path, error);
+			return option_blame_file(disk->given, disk->image.path, error);
 	}
 	return 0;
 }

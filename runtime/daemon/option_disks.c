@@ -7,30 +7,52 @@
 
 #include "option_values.h"
 
-/* PATH, "PATH", each perhaps with ,ro or ,rw. Returns the path; NULL: see error. */
-static char *disk_path(const char *text, bool *read_only, struct error *error)
-{
-	bool quoted = text[0] == '"', mode;
-	const char *suffix;
-	char *path = option_unquote(text, &suffix);
+#define COW	",cow="
 
-	if (!path) {
-		error_set(error, "out of memory");
-		return NULL;
-	}
+void option_image_free(struct option_image *image)
+{
+	free(image->path);
+	free(image->overlay);
+}
+
+/* PATH, "PATH", each perhaps with ,ro or ,rw or ,cow=FILE. -1: see error. */
+static int parse_disk(struct option_image *image, const char *text, struct error *error)
+{
+	const char *suffix, *cow, *end = NULL;
+	char *path = option_unquote(text, &suffix);
+	bool quoted = text[0] == '"', mode;
+
+	if (!path)
+		return error_set(error, "out of memory");
+	cow = quoted ? suffix : strstr(text, COW);	/* its path may have a comma */
+	if (cow && strncmp(cow, COW, strlen(COW)))
+		cow = NULL;
+	suffix = cow ? cow : suffix;
 	mode = suffix && (!strcmp(suffix, ",ro") || !strcmp(suffix, ",rw"));
-	if (mode && !quoted)
+	if ((mode || cow) && !quoted)
 		path[suffix - text] = '\0';
-	if (suffix && quoted && !mode)
-		error_set(error, "unexpected %.40s after the closing quote; known: ,ro ,rw", suffix);
-	else if (!*path)
-		error_set(error, "a path is needed");
-	else {
-		*read_only = mode && suffix[2] == 'o';
-		return path;
-	}
-	free(path);
-	return NULL;
+	if (cow)
+		image->overlay = option_unquote(cow + strlen(COW), &end);
+	if (cow && cow[strlen(COW)] != '"')
+		end = NULL;
+	image->path = path;
+	image->read_only = mode && suffix[2] == 'o';
+	if (suffix && quoted && !mode && !cow)
+		return error_set(error, "unexpected %.40s after the closing quote; known: ,ro ,rw ,cow=FILE",
+				 suffix);
+	if (!*path)
+		return error_set(error, "a path is needed");
+	if (!cow)
+		return 0;
+	if (!quoted && strlen(path) > 3 && !strcmp(path + strlen(path) - 3, ",ro"))
+		return error_set(error, "with cow= a disk is only read anyway: leave ,ro out, or put the path in quotes");
+	if (!image->overlay)
+		return error_set(error, "out of memory");
+	if (end)
+		return error_set(error, "unexpected %.40s after the closing quote", end);
+	if (!*image->overlay)
+		return error_set(error, "a path is needed after cow=");
+	return 0;
 }
 
 int parse_cobd(struct options *options, const struct option_given *given, struct error *error)
@@ -41,8 +63,7 @@ int parse_cobd(struct options *options, const struct option_given *given, struct
 		return error_set(error, "cobdN= needs a path; a further name is given to it by hda=%.20s",
 				 given->text);
 	disk->given = given;
-	disk->path = disk_path(given->text, &disk->read_only, error);
-	return disk->path ? 0 : -1;
+	return parse_disk(&disk->image, given->text, error);
 }
 
 int parse_alias(struct options *options, const struct option_given *given, struct error *error)
@@ -62,9 +83,10 @@ int parse_alias(struct options *options, const struct option_given *given, struc
 					 OPTIONS_DISKS - 1);
 		alias->disk = disk;
 	} else {
-		alias->path = disk_path(given->text, &alias->read_only, error);
-		if (!alias->path)
+		if (parse_disk(&alias->image, given->text, error)) {
+			option_image_free(&alias->image);
 			return -1;
+		}
 	}
 	options->naliases++;
 	return 0;
@@ -77,10 +99,9 @@ static int take_number(struct options *options, struct option_alias *alias, stru
 
 	for (i = 0; i < OPTIONS_DISKS; i++)
 		if (!options->disk[i].given) {
-			options->disk[i].path = alias->path;
-			options->disk[i].read_only = alias->read_only;
+			options->disk[i].image = alias->image;
 			options->disk[i].given = alias->given;
-			alias->path = NULL;
+			memset(&alias->image, 0, sizeof(alias->image));
 			alias->disk = i;
 			return 0;
 		}
@@ -97,7 +118,7 @@ int option_disks_complete(struct options *options, struct error *error)
 	for (i = 0; i < options->naliases; i++) {
 		struct option_alias *alias = &options->alias[i];
 
-		if (alias->path || options->disk[alias->disk].given)
+		if (alias->image.path || options->disk[alias->disk].given)
 			continue;
 		error_set(&one, "there is no cobd%u=", alias->disk);
 		option_blame(alias->given, &one);
@@ -106,7 +127,7 @@ int option_disks_complete(struct options *options, struct error *error)
 	for (i = 0; i < options->naliases; i++) {
 		struct option_alias *alias = &options->alias[i];
 
-		if (!alias->path || !take_number(options, alias, &one))
+		if (!alias->image.path || !take_number(options, alias, &one))
 			continue;
 		option_blame(alias->given, &one);
 		result = error_add(error, &one);

@@ -25,10 +25,12 @@ const struct option_key option_keys[] = {
 	  .usage = "mem=MIB",
 	  .manual = "its memory (default 128)" },
 	{ "cobd", KEY_NUMBERED, OPTIONS_DISKS, "disks", .parse = parse_cobd,
-	  .usage = "cobdN=PATH[,ro]",
+	  .usage = "cobdN=PATH[,MODE]",
 	  .manual = "a disk on a file or block device, N from 0 to 31; the guest\n"
 		    "sees /dev/vda, vdb, ... in the order of N, with serial cobdN.\n"
-		    "The file is locked: one writer or many readers" },
+		    "The file is locked: one writer or many readers. MODE is ro,\n"
+		    "or cow=FILE: PATH is only read, what the guest changes is in\n"
+		    "FILE, made if it is not there" },
 	{ "hd", KEY_DISK_NAME, .parse = parse_alias,
 	  .usage = "hdXN=:cobdN",
 	  .manual = "another name of a disk: hda=, hda1=, sdb3=, ...; root= knows it\n"

@@ -13,6 +13,7 @@ option_parser parse_kernel, parse_initrd, parse_mem, parse_shutdown_timeout, par
 option_parser parse_cocon;
 /* option_disks.c */
 option_parser parse_cobd, parse_alias;
+void option_image_free(struct option_image *image);
 /* option_net.c */
 option_parser parse_eth;
 

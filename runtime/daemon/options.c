@@ -229,9 +229,9 @@ void options_free(struct options *options)
 	free(options->initrd.text);
 	free(options->root.text);
 	for (i = 0; i < OPTIONS_DISKS; i++)
-		free(options->disk[i].path);
+		option_image_free(&options->disk[i].image);
 	for (i = 0; i < options->naliases; i++)
-		free(options->alias[i].path);
+		option_image_free(&options->alias[i].image);
 	for (i = 0; i < OPTIONS_SERIALS; i++)
 		free(options->serial[i].text);
 	for (i = 0; i < OPTIONS_NETS; i++)

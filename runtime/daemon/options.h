@@ -35,17 +35,22 @@ struct option_given {
 	char place[OPTIONS_PLACE_SIZE];
 };
 
-struct option_disk {
+/* What a disk is made of. */
+struct option_image {
 	char *path;		/* NULL: there is none */
+	char *overlay;		/* what is written goes there; NULL: to the path itself */
 	bool read_only;
+};
+
+struct option_disk {
+	struct option_image image;
 	const struct option_given *given;
 };
 
 /* A further name of a disk: hda1=:cobd0, or of one that has only this name: hda1=PATH. */
 struct option_alias {
 	const struct option_given *given;
-	char *path;		/* options_complete() makes a disk of it */
-	bool read_only;
+	struct option_image image;	/* options_complete() makes a disk of it */
 	u32 disk;
 };
 

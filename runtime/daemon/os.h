@@ -74,6 +74,9 @@ enum os_result {
  */
 struct os_file *os_file_open(const char *path, enum os_access access, bool lock,
 			     struct error *error);
+/* Makes a file of so many zero bytes, where there is none yet, opened and locked to write. */
+struct os_file *os_file_create(const char *path, u64 bytes, struct error *error);
+bool os_file_exists(const char *path);
 void os_file_close(struct os_file *file);
 u64 os_file_bytes(const struct os_file *file);
 /* Can a range be given back to the file system? */

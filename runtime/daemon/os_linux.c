@@ -194,6 +194,14 @@ static int file_lock(struct os_file *file, const char *path, enum os_access acce
 	return error_set(error, "%s: locking it: %s", path, strerror(errno));
 }
 
+static void file_try_discard(struct os_file *file)
+{
+	/* Beyond the end nothing is lost by trying. */
+	if (!file->block_device)
+		file->discards = !fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					    (file->bytes + 4095) & ~4095ull, 4096);
+}
+
 struct os_file *os_file_open(const char *path, enum os_access access, bool lock,
 			     struct error *error)
 {
@@ -222,11 +230,44 @@ struct os_file *os_file_open(const char *path, enum os_access access, bool lock,
 		os_file_close(file);
 		return NULL;
 	}
-	/* Beyond the end nothing is lost by trying. */
-	if (!file->block_device && access != OS_READ)
-		file->discards = !fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-					    (file->bytes + 4095) & ~4095ull, 4096);
+	if (access != OS_READ)
+		file_try_discard(file);
 	return file;
+}
+
+bool os_file_exists(const char *path)
+{
+	struct stat status;
+
+	return !stat(path, &status);
+}
+
+struct os_file *os_file_create(const char *path, u64 bytes, struct error *error)
+{
+	struct os_file *file = calloc(1, sizeof(*file));
+
+	if (!file) {
+		error_set(error, "out of memory");
+		return NULL;
+	}
+	file->bytes = bytes;
+	file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+	if (file->fd < 0) {
+		error_set(error, "%s: %s", path, strerror(errno));
+		free(file);
+		return NULL;
+	}
+	if (!file_lock(file, path, OS_READ_WRITE, error)) {
+		if (!ftruncate(file->fd, bytes)) {
+			file_try_discard(file);
+			return file;
+		}
+		error_set(error, "%s: %llu bytes: %s", path, (unsigned long long)bytes,
+			  strerror(errno));
+	}
+	unlink(path);
+	os_file_close(file);
+	return NULL;
 }
 
 void os_file_close(struct os_file *file)

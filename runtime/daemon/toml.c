@@ -94,7 +94,7 @@ static void print_origin(FILE *out, const char *indent, const struct option_give
 static u32 disk_mib(const struct option_disk *disk)
 {
 	struct error error;
-	struct os_file *file = os_file_open(disk->path, OS_READ, false, &error);
+	struct os_file *file = os_file_open(disk->image.path, OS_READ, false, &error);
 	u64 mib;
 
 	if (!file)
@@ -112,10 +112,10 @@ static void print_disks(FILE *out, const struct options *options, const struct b
 	guest_root_disk(options, &root);
 	for (i = 0; i < OPTIONS_DISKS; i++) {
 		const struct option_disk *disk = &options->disk[i];
-		const char *mode = disk->read_only ? ", readonly = true" : "", *remark = "";
+		const char *mode = disk->image.read_only ? ", readonly = true" : "", *remark = "";
 		u32 mib;
 
-		if (!disk->path)
+		if (!disk->image.path)
 			continue;
 		fputs(any ? "" : "disks = [\n", out);
 		any = true;
@@ -127,6 +127,8 @@ static void print_disks(FILE *out, const struct options *options, const struct b
 			fprintf(out, "    { size_mib = %u%s },", mib ? mib : UNKNOWN_MIB, mode);
 			remark = mib ? ": empty, of that size" : ": empty; its size is not known";
 		}
+		if (disk->image.overlay)
+			remark = ": a test's disks are new for every boot, and need no overlay";
 		print_origin(out, INDENT, disk->given, remark);
 	}
 	fputs(any ? "]\n" : "", out);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "disk.h"
 #include "guest_names.h"
 #include "option_keys.h"
 
@@ -37,6 +38,20 @@ static int look_at_file(const struct option_given *given, const char *path, enum
 	return 0;
 }
 
+/* An overlay that is not there yet is only made for a guest. */
+static int look_at_disk(const struct option_disk *option, u64 *bytes, struct error *error)
+{
+	const struct option_image *image = &option->image;
+	const char *overlay = image->overlay && os_file_exists(image->overlay) ? image->overlay : NULL;
+	struct disk *disk = disk_open(image->path, overlay, image->read_only || image->overlay, error);
+
+	if (!disk)
+		return option_blame_file(option->given, image->path, error);
+	*bytes = disk_bytes(disk);
+	disk_close(disk);
+	return 0;
+}
+
 static int look(const struct options *options, struct found *found, struct error *error)
 {
 	enum guest_kind kind = GUEST_VIRTIO;
@@ -55,9 +70,7 @@ static int look(const struct options *options, struct found *found, struct error
 	for (i = 0; i < OPTIONS_DISKS; i++) {
 		const struct option_disk *disk = &options->disk[i];
 
-		if (disk->path &&
-		    look_at_file(disk->given, disk->path, disk->read_only ? OS_READ : OS_READ_WRITE, true,
-				 &found->disk_bytes[i], &one))
+		if (disk->image.path && look_at_disk(disk, &found->disk_bytes[i], &one))
 			result = error_add(error, &one);
 	}
 	if (guest_cmdline(options, kind, found->cmdline, &one))
@@ -74,9 +87,12 @@ static void print_disk(const struct options *options, const struct found *found,
 	u32 i;
 
 	guest_disk_name(options, number, guest_kind(&found->image), device);
-	printf("cobd%u: %s, %llu KiB%s, %s in the guest", number, disk->path,
+	printf("cobd%u: %s, %llu KiB%s, ", number, disk->image.path,
 	       (unsigned long long)found->disk_bytes[number] >> 10,
-	       disk->read_only ? ", read-only" : "", device);
+	       disk->image.read_only ? ", read-only" : "");
+	if (disk->image.overlay)
+		printf("with its changes in %s, ", disk->image.overlay);
+	printf("%s in the guest", device);
 	for (i = 0; i < options->naliases; i++)
 		if (options->alias[i].disk == number)
 			printf(", also %s", options->alias[i].given->key);
@@ -115,7 +131,7 @@ int would_run(const struct options *options, struct error *error)
 		printf("initrd: %s, %llu KiB\n", options->initrd.text,
 		       (unsigned long long)found.initrd_bytes >> 10);
 	for (i = 0; i < OPTIONS_DISKS; i++)
-		if (options->disk[i].path)
+		if (options->disk[i].image.path)
 			print_disk(options, &found, i);
 	print_others(options);
 	printf("memory: %u MiB\ncommand line: %s\n", options->mem_mib, found.cmdline);

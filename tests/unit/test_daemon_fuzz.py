@@ -88,7 +88,7 @@ class Written:
 
     text: bytes
     memory_mib: int
-    disks: dict[str, tuple[str, bool]]
+    disks: dict[str, tuple[str, str | None, bool]]  # path, overlay, read-only
     aliases: dict[str, str]
     words: list[str]
 
@@ -96,6 +96,7 @@ class Written:
 PATHS = st.text(st.characters(exclude_characters='",', exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12).filter(
     lambda path: path.strip() == path and not path.startswith(":")
 )
+MODES = st.one_of(st.tuples(st.none(), st.booleans()), st.tuples(PATHS, st.just(False)))
 GUEST_WORDS = st.from_regex(r"[a-z]{4,8}\.[a-z_]{1,8}(=[0-9a-z:./]{1,8})?", fullmatch=True)
 GAPS = st.sampled_from([" ", "\n", "\r\n", "\t", "  \n# kernel=no mem=1 \"\n", " # it's a \"comment\n"])
 
@@ -104,14 +105,15 @@ GAPS = st.sampled_from([" ", "\n", "\r\n", "\t", "  \n# kernel=no mem=1 \"\n", "
 def written(draw: st.DrawFn) -> Written:
     memory = draw(st.integers(16, 65536))
     numbers = draw(st.lists(st.integers(0, 20), unique=True, max_size=5))
-    disks = {f"cobd{number}": (draw(PATHS), draw(st.booleans())) for number in numbers}
+    disks = {f"cobd{number}": (draw(PATHS), *draw(MODES)) for number in numbers}
     aliases = {}
     if numbers:
         names = st.from_regex(r"[hs]d[a-z]([1-9]|[1-5][0-9])?", fullmatch=True)
         aliases = {name: f"cobd{draw(st.sampled_from(numbers))}" for name in draw(st.sets(names, max_size=5))}
     words = draw(st.lists(GUEST_WORDS, max_size=5))
     lines = [f"mem={memory}", "kernel=vmlinux"]
-    lines += [f'{name}="{path}"' + ",ro" * readonly for name, (path, readonly) in disks.items()]
+    lines += [f'{name}="{path}"' + ",ro" * readonly + (f',cow="{overlay}"' if overlay else "")
+              for name, (path, overlay, readonly) in disks.items()]  # fmt: skip
     lines += [f"{name}=:{disk}" for name, disk in aliases.items()]
     lines = draw(st.permutations(lines))
     places = sorted(draw(st.lists(st.integers(0, len(lines)), min_size=len(words), max_size=len(words))), reverse=True)
@@ -128,7 +130,7 @@ def test_what_is_written_is_what_is_understood(config: Written, tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, b""), config.text
     said = json.loads(done.stdout)
     assert said["memory_mib"] == config.memory_mib
-    assert {disk["name"]: (disk["path"], disk["read_only"]) for disk in said["disks"]} == config.disks
+    assert {disk["name"]: (disk["path"], disk.get("overlay"), disk["read_only"]) for disk in said["disks"]} == config.disks
     assert {name: disk["name"] for disk in said["disks"] for name in disk["aliases"]} == config.aliases
     by_number = sorted(config.disks, key=lambda name: int(name[4:]))
     assert [disk["name"] for disk in said["disks"]] == by_number
@@ -146,4 +148,4 @@ def test_what_is_written_can_be_declared(config: Written, tmp_path: Path) -> Non
     (machine,) = tomli.loads(done.stdout.decode())["machine"].values()
     assert machine["cmdline"].split() == config.words
     by_number = sorted(config.disks, key=lambda name: int(name[4:]))
-    assert [disk.get("readonly", False) for disk in machine.get("disks", [])] == [config.disks[n][1] for n in by_number]
+    assert [disk.get("readonly", False) for disk in machine.get("disks", [])] == [config.disks[n][2] for n in by_number]

@@ -120,7 +120,7 @@ FILES = {  # name of the fault: text of bad.conf, message
     "empty path": ('kernel=""', 'bad.conf:1: kernel="": a path is needed'),
     "behind the quote": (
         'cobd0="a"b',
-        'bad.conf:1: cobd0="a"b: unexpected b after the closing quote; known: ,ro ,rw',
+        'bad.conf:1: cobd0="a"b: unexpected b after the closing quote; known: ,ro ,rw ,cow=FILE',
     ),
     "kernel's quote": ('kernel="a",ro', 'bad.conf:1: kernel="a",ro: unexpected ,ro after the closing quote'),
     "quotes around all": (
@@ -279,7 +279,7 @@ def test_help_and_version(tmp_path: Path) -> None:
     assert told.returncode == 0
     for word in (
         "kernel=PATH",
-        "cobdN=PATH[,ro]",
+        "cobdN=PATH[,MODE]",
         "ttysN=PATH",
         "shutdown-timeout=SEC",
         "--check",

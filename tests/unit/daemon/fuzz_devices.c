@@ -158,7 +158,7 @@ int main(int argc, char **argv)
 	state = strtoull(argv[1], NULL, 10) * 0x9e3779b97f4a7c15ull + 1;
 	check_file("disk", 128 * 512);
 	CHECK(!vm_open(&vm, &error) && !vm_create(&vm, 80 << 20, 0, &note, &error));
-	disk = block_open("cobd0", "disk", false, &error);
+	disk = block_open("cobd0", "disk", NULL, false, &error);
 	CHECK(disk && !block_attach(disk, &vm, 0, &error));
 	stream = os_stream_null(&error);
 	console = console_open("console", stream, false, &error);

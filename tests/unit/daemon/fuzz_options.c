@@ -132,13 +132,13 @@ static void use(const struct options *options, FILE *out)
 	else
 		CHECK(strlen(cmdline) < 256);
 	for (i = 0; i < OPTIONS_DISKS; i++) {
-		CHECK(!options->disk[i].path == !options->disk[i].given);
+		CHECK(!options->disk[i].image.path == !options->disk[i].given);
 		guest_disk_name(options, i, GUEST_VIRTIO, device);
 		CHECK(!strncmp(device, "/dev/vd", 7));
 	}
 	for (i = 0; i < options->naliases; i++) {
-		CHECK(options->disk[options->alias[i].disk].path);
-		CHECK(!options->alias[i].path);
+		CHECK(options->disk[options->alias[i].disk].image.path);
+		CHECK(!options->alias[i].image.path);
 	}
 	for (i = 0; i < OPTIONS_PROGRAMS; i++)
 		CHECK(!options->program[i].path == !options->program[i].arguments);

@@ -75,26 +75,44 @@ static void echo(u32 device)
 	}
 }
 
-static void write_sector(u32 device, const char *text)
+/* A write of one sector that begins with the text, or (NULL) a flush. */
+static void disk_request(u32 device, u64 sector, const char *text)
 {
 	struct queue *queue = &queues[device][0];
 	struct virtio_blk_header *header;
 	struct buffer chain[3];
-	u32 written;
+	u32 n = 0, written;
 
 	use(device);
 	header = fake_at(buffers, 16);
-	header->type = VIRTIO_BLK_T_OUT;
-	header->sector = 1;
-	memset(fake_at(buffers + 512, 512), 0, 512);
-	memcpy(fake_at(buffers + 512, 512), text, strlen(text));
-	chain[0] = (struct buffer){ buffers, 16, false };
-	chain[1] = (struct buffer){ buffers + 512, 512, false };
-	chain[2] = (struct buffer){ buffers + 1024, 1, true };
-	queue_offer(queue, queue_chain(queue, chain, 3));
+	header->type = text ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_FLUSH;
+	header->sector = sector;
+	chain[n++] = (struct buffer){ buffers, 16, false };
+	if (text) {
+		memset(fake_at(buffers + 512, 512), 0, 512);
+		memcpy(fake_at(buffers + 512, 512), text, strlen(text));
+		chain[n++] = (struct buffer){ buffers + 512, 512, false };
+	}
+	chain[n++] = (struct buffer){ buffers + 1024, 1, true };
+	queue_offer(queue, queue_chain(queue, chain, n));
 	fake_leave(CO_R_DOORBELL, device, 0);
 	while (!queue_take(queue, NULL, &written))
 		fake_idle(100);
+	CHECK_EQUAL(*(u8 *)fake_at(buffers + 1024, 1), VIRTIO_BLK_S_OK);
+}
+
+/* Writes one sector after the other, up to the last, and tells of each once it is flushed. */
+static void write_stamps(u32 device, u64 last)
+{
+	char text[64];
+	u64 sector;
+
+	for (sector = 0; sector <= last; sector++) {
+		snprintf(text, sizeof(text), "stamp %llu of %d\n", (unsigned long long)sector, getpid());
+		disk_request(device, sector, text);
+		disk_request(device, 0, NULL);
+		say(0, text, strlen(text));
+	}
 }
 
 static void dump_memory(const char *name, u64 address, u64 bytes)
@@ -195,7 +213,9 @@ static void command(char *line)
 	else if (!strcmp(word, "echo"))
 		echo(device);
 	else if (!strcmp(word, "sector"))
-		write_sector(device, strchr(rest, ' ') + 1);
+		disk_request(device, 1, strchr(rest, ' ') + 1);
+	else if (!strcmp(word, "stamps"))	/* stamps DEVICE LAST */
+		write_stamps(device, strtoull(strchr(rest, ' '), NULL, 10));
 	else if (!strcmp(word, "dump"))
 		dump();
 	else if (!strcmp(word, "devices"))

@@ -41,13 +41,13 @@ static void start_driver(u64 features)
 	CHECK_EQUAL(fake.devices[0].status, RUNNING);
 }
 
-static void set_up(bool read_only)
+static void set_up_on(const char *overlay, bool read_only)
 {
 	struct co_note note = { 0 };
 
 	check_file("disk", DISK_BYTES);
 	CHECK(!vm_open(&vm, &error) && !vm_create(&vm, 80 << 20, 0, &note, &error));
-	disk = block_open("cobd3", "disk", read_only, &error);
+	disk = block_open("cobd3", "disk", overlay, read_only, &error);
 	CHECK(disk);
 	CHECK(!block_attach(disk, &vm, 0, &error));
 	device = block_device(disk);
@@ -55,6 +55,11 @@ static void set_up(bool read_only)
 	header = guest_alloc(16, 16);
 	status = guest_alloc(1, 1);
 	data = guest_alloc(DISK_BYTES, 4096);
+}
+
+static void set_up(bool read_only)
+{
+	set_up_on(NULL, read_only);
 }
 
 static bool needs_reset(void)
@@ -490,29 +495,29 @@ static void one_writer_or_many_readers(void)
 	struct block *other;
 
 	set_up(false);
-	CHECK(!block_open("cobd1", "disk", false, &error));
+	CHECK(!block_open("cobd1", "disk", NULL, false, &error));
 	CHECK_TEXT(error.text, "cobd1: disk: is in use");
-	CHECK(!block_open("cobd1", "disk", true, &error));
+	CHECK(!block_open("cobd1", "disk", NULL, true, &error));
 	CHECK_TEXT(error.text, "in use");
 	block_close(disk);
-	disk = block_open("cobd3", "disk", true, &error);
-	other = block_open("cobd1", "disk", true, &error);
+	disk = block_open("cobd3", "disk", NULL, true, &error);
+	other = block_open("cobd1", "disk", NULL, true, &error);
 	CHECK(disk && other);
-	CHECK(!block_open("cobd2", "disk", false, &error));
+	CHECK(!block_open("cobd2", "disk", NULL, false, &error));
 	block_close(other);
 	block_close(disk);
 }
 
 static void no_disk_at_all(void)
 {
-	CHECK(!block_open("cobd0", "nothing", false, &error));
+	CHECK(!block_open("cobd0", "nothing", NULL, false, &error));
 	CHECK_TEXT(error.text, "cobd0: nothing: No such file");
-	CHECK(!block_open("cobd0", ".", true, &error));
+	CHECK(!block_open("cobd0", ".", NULL, true, &error));
 	CHECK_TEXT(error.text, "neither a file nor a block device");
-	CHECK(!block_open("cobd0", "/dev/null", false, &error));
+	CHECK(!block_open("cobd0", "/dev/null", NULL, false, &error));
 	CHECK_TEXT(error.text, "neither a file nor a block device");
 	check_file("tiny", 511);
-	CHECK(!block_open("cobd0", "tiny", false, &error));
+	CHECK(!block_open("cobd0", "tiny", NULL, false, &error));
 	CHECK_TEXT(error.text, "smaller than one sector");
 }
 
