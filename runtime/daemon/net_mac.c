@@ -18,9 +18,13 @@ static const char *identity(const struct options *options)
 {
 	u32 i;
 
-	for (i = 0; i < OPTIONS_DISKS; i++)
-		if (options->disk[i].path)
-			return options->disk[i].path;
+	for (i = 0; i < OPTIONS_DISKS; i++) {
+		const struct option_image *image = &options->disk[i].image;
+
+		/* what is beneath an overlay may be others' too */
+		if (image->path)
+			return image->overlay ? image->overlay : image->path;
+	}
 	if (options->file)
 		return options->file;
 	return options->kernel.text ? options->kernel.text : "";
