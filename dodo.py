@@ -97,6 +97,11 @@ def task_bench() -> DoitTask:
     return commands.bench(PROJECT)
 
 
+def task_report() -> DoitTask:
+    """write build/report.html: every machine's boot, over releases, and what it was built from"""
+    return commands.report(PROJECT)
+
+
 def task_release() -> DoitTask:
     """make dist/ from what was built and booted"""
     return commands.release(PROJECT)

@@ -21,8 +21,8 @@ from pipeline.work import DoitTask, attempt
 from runtime import launcher
 from toolchain import packages
 
-__all__ = ["Reporter", "bench", "boots", "lock", "patches", "reach", "release", "setup", "shell", "test", "verdict",
-           "verify"]
+__all__ = ["Reporter", "bench", "boots", "lock", "patches", "reach", "release", "report", "setup", "shell", "test",
+           "verdict", "verify"]
 
 
 def command(act: Callable[..., TaskFailed | None], needs: list[str], *arguments: object,
@@ -202,6 +202,26 @@ def _run_bench(project: Project, machine: str) -> None:
     from tests.bench import ratios
 
     ratios.run(machine, project.declaration, project.paths)
+
+
+# --- report -----------------------------------------------------------------------------
+
+
+def report(project: Project) -> DoitTask:
+    """A page of what is there: nothing is built or booted for it."""
+    return command(_report, [], project)
+
+
+def _report(project: Project) -> TaskFailed | None:
+    return attempt("report", write_report, project)
+
+
+def write_report(project: Project) -> None:
+    """Write the page, and say where it is."""
+    from pipeline.report.page import write
+
+    written = write(project.declaration, project.context)
+    print(f"{written.path.relative_to(project.paths.root)}: {written}")
 
 
 # --- release, lock ----------------------------------------------------------------------

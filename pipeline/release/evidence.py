@@ -56,11 +56,17 @@ def judge(
     result = parse(data)
     if not isinstance(result, dict):
         return {}, ["its evidence cannot be read"]
+    problems = stale(result, machine, built, lock_digest)
+    if result.get("verdict") != "pass":
+        problems.insert(0, f"its verdict is {_text(result.get('verdict'))}, not pass")
+    return result, problems
+
+
+def stale(result: Mapping[str, Any], machine: str, built: Mapping[str, str], lock_digest: str) -> list[str]:
+    """Why a boot is not one of these files, in words."""
     problems = []
     if result.get("machine") != machine:
         problems.append(f"its evidence is of another machine, {_text(result.get('machine'))}")
-    if result.get("verdict") != "pass":
-        problems.append(f"its verdict is {_text(result.get('verdict'))}, not pass")
     booted = digests(result)
     for role, sha256 in built.items():
         if role not in booted:
@@ -69,7 +75,7 @@ def judge(
             problems.append(f"it was booted with another {role} than the one built now")
     if (locked := _mapping(result.get("inputs")).get("lock")) != lock_digest:
         problems.append(f"it was booted when colinux.lock was another one ({_text(locked)[:12]})")
-    return result, problems
+    return problems
 
 
 def digests(result: Mapping[str, Any]) -> dict[str, str]:
@@ -89,7 +95,7 @@ def summary(result: Mapping[str, Any]) -> dict[str, Any] | None:
         "beside": _text(result.get("host")),
         "accel": _text(result.get("accel")),
         "started": _text(result.get("started")),
-        "boot_seconds": _seconds(result.get("boot_seconds")),
+        "boot_seconds": seconds(result.get("boot_seconds")),
         "checks": {status: sum(check.get("status") == status for check in checks)
                    for status in ("pass", "fail", "skip")},
         "tools": {_text(k): _text(v) for k, v in sorted(_mapping(result.get("tools")).items())},
@@ -109,16 +115,16 @@ def refuse(boots: Sequence[Boot], *, allow_unbooted: bool) -> None:
     )
 
 
-def _text(value: object) -> str:
-    """A value as text that a file can hold: JSON may escape half a character, UTF-8 has none."""
-    return str(value).encode(errors="replace").decode()
-
-
-def _seconds(value: object) -> float | None:
+def seconds(value: object) -> float | None:
     """A time; None when it is none (JSON's reader takes NaN, which equals nothing, for a number)."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if 0 <= value < LONGEST else None
+
+
+def _text(value: object) -> str:
+    """A value as text that a file can hold: JSON may escape half a character, UTF-8 has none."""
+    return str(value).encode(errors="replace").decode()
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -53,16 +53,29 @@ def of(root: Path) -> Origin:
     return Origin(commit, int(time), since, changes, _files(root))
 
 
+def head(root: Path) -> tuple[str, bool] | None:
+    """The commit that is checked out and whether there is anything beside it; None where there is no commit."""
+    try:
+        return _git(root, "rev-parse", "HEAD").strip(), bool(_changes(root))
+    except BuildFailed:
+        return None
+
+
 def _refuse_changes(root: Path) -> None:
-    status = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none")
-    # A renamed file has its old name in an entry of its own, which has no letters before it.
-    changed = [entry[3:] for entry in status.split("\0") if entry[2:3] == " "]
+    changed = _changes(root)
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise UserError(
             f"not committed: {', '.join(changed[:SHOWN])}{more}",
             hint="a release is made of a commit: commit the change, or take it away (git stash --include-untracked)",
         )
+
+
+def _changes(root: Path) -> list[str]:
+    """What is not as the commit has it."""
+    status = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none")
+    # A renamed file has its old name in an entry of its own, which has no letters before it.
+    return [entry[3:] for entry in status.split("\0") if entry[2:3] == " "]
 
 
 def _last_tag(root: Path) -> str | None:
