@@ -102,6 +102,11 @@ def task_report() -> DoitTask:
     return commands.report(PROJECT)
 
 
+def task_repro() -> DoitTask:
+    """build machines or tasks (or --all) once more, with everything around changed, and compare byte for byte"""
+    return commands.repro(PROJECT)
+
+
 def task_release() -> DoitTask:
     """make dist/ from what was built and booted"""
     return commands.release(PROJECT)

@@ -25,6 +25,9 @@ INHERITED = (
     "DISTCC_DIR", "DISTCC_HOSTS", "ICECC_PREFERRED_HOST", "ICECC_VERSION",
 )  # fmt: skip
 
+# Words that go before every command: the other clock of a second build (pipeline.reproduce).
+WRAPPER = "COLINUX_WRAPPER"
+
 
 def environment(extra: Mapping[str, str] | None = None, *, clean: bool = True) -> dict[str, str]:
     """The environment of a command: a minimal one (or all of ours when not `clean`) and `extra` on top."""
@@ -37,6 +40,11 @@ def environment(extra: Mapping[str, str] | None = None, *, clean: bool = True) -
     env.setdefault("TERM", "dumb")
     env.update(extra or {})
     return env
+
+
+def wrapped(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """A command as it is really started."""
+    return (*shlex.split(os.environ.get(WRAPPER, "")), *argv)
 
 
 def repeat_line(

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from pipeline.work import DoitTask, attempt
 from runtime import launcher
 from toolchain import packages
 
-__all__ = ["Reporter", "bench", "boots", "lock", "patches", "reach", "release", "report", "setup", "shell", "test",
-           "verdict", "verify"]
+__all__ = ["Reporter", "bench", "boots", "lock", "patches", "reach", "release", "report", "repro", "setup", "shell",
+           "test", "verdict", "verify"]
 
 
 def command(act: Callable[..., TaskFailed | None], needs: list[str], *arguments: object,
@@ -182,6 +183,7 @@ def side_by_side(cpus: int, words: list[str]) -> list[str]:
 
 
 def _pytest(project: Project, words: list[str]) -> None:
+    packages.ensure(project.paths.log("setup"), packages.groups())
     beside = side_by_side(len(os.sched_getaffinity(0)), words)
     argv: list[str | Path] = [sys.executable, "-m", "pytest", *beside, *words]
     if process.interact(argv, cwd=project.paths.root):
@@ -222,6 +224,52 @@ def write_report(project: Project) -> None:
 
     written = write(project.declaration, project.context)
     print(f"{written.path.relative_to(project.paths.root)}: {written}")
+
+
+# --- repro ------------------------------------------------------------------------------
+
+
+def repro(project: Project) -> DoitTask:
+    """A second build of machines or tasks, and the comparison with the first, which is brought up to date before."""
+    everything = option("all", False, "every machine that can be had here")
+    task = command(_repro, ["setup"], project, params=[{**everything, "name": "everything"}], pos_arg="asked")
+    if "repro" not in sys.argv:
+        return task
+    # A dependency cannot ask for a parameter, or for what follows it.
+    words = sys.argv[sys.argv.index("repro") + 1:]
+    if "--all" in words:
+        return {**task, "calc_dep": ["_reach:artifacts"]}
+    asked = [word for word in words if not word.startswith("-")] or [project.declaration.project.default]
+    with suppress(UserError):  # the task itself says it, in the manner of a task
+        task["task_dep"] = ["setup", *reproduced(project, asked)]
+    return task
+
+
+def reproduced(project: Project, asked: list[str]) -> list[str]:
+    """The tasks that build what these words mean."""
+    from pipeline.reproduce.check import tasks_of
+
+    return tasks_of(project, asked)
+
+
+def _repro(project: Project, everything: bool, asked: list[str]) -> TaskFailed | None:
+    return attempt("repro", build_again, project, everything, asked)
+
+
+def build_again(project: Project, everything: bool, asked: list[str]) -> None:
+    """Build a second time and compare; archives of the machines that were named, or of all that a release holds."""
+    from pipeline.reproduce.check import check
+
+    decl = project.declaration
+    if everything:
+        left = available.unreachable(project.paths)
+        asked = [one.name for one in decl.machines.values() if not left.keys() & set(decl.kernels_of(one))]
+    asked = asked or [decl.project.default]
+    tasks = reproduced(project, asked)
+    packages.ensure(project.paths.log("setup"), ("repro",))
+    packed = [word for word in asked if word in (release_.machines(decl) if everything else decl.machines)]
+    check(project, tasks, packed)
+    print(f"built twice, the same: {', '.join(asked)}")
 
 
 # --- release, lock ----------------------------------------------------------------------

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO
 
-from pipeline.command import Output, disk_full, environment, repeat_line, require, start_error
+from pipeline.command import Output, disk_full, environment, repeat_line, require, start_error, wrapped
 from pipeline.errors import BuildFailed, InfrastructureError, Interrupted
 from pipeline.excerpt import first_error
 
@@ -276,7 +276,7 @@ def run(
         raise Interrupted(f"interrupted before {words[0]}")
     full_env = environment(env, clean=clean_env)
     require(words[0], cwd, full_env)
-    repeat = repeat_line(words, cwd, env, clean=clean_env)
+    repeat = repeat_line(wrapped(words), cwd, env, clean=clean_env)
     began = time.monotonic()
     output = Output(log, append, repeat)
     timed_out = False
@@ -285,7 +285,7 @@ def run(
         try:
             with _input(stdin) as source:
                 try:
-                    process = Process(words, cwd, full_env, source, writer)
+                    process = Process(wrapped(words), cwd, full_env, source, writer)
                 finally:
                     os.close(writer)
             with process:
@@ -330,11 +330,11 @@ def spawn(
     full_env = environment(env, clean=clean_env)
     require(words[0], cwd, full_env)
     if stdout is None:
-        return Process(words, cwd, full_env, subprocess.DEVNULL, subprocess.DEVNULL, pass_fds)
-    output = Output(stdout, False, repeat_line(words, cwd, env, clean=clean_env))
+        return Process(wrapped(words), cwd, full_env, subprocess.DEVNULL, subprocess.DEVNULL, pass_fds)
+    output = Output(stdout, False, repeat_line(wrapped(words), cwd, env, clean=clean_env))
     try:
         assert output.file is not None
-        return Process(words, cwd, full_env, subprocess.DEVNULL, output.file, pass_fds)
+        return Process(wrapped(words), cwd, full_env, subprocess.DEVNULL, output.file, pass_fds)
     finally:
         output.close()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,21 +101,34 @@ class Project:
             return str(error)
         return None
 
-    def bring(self, task: str) -> None:
-        """Do a work and what it needs, as far as they are not up to date: for those whom doit does not serve."""
+    def works(self) -> dict[str, Work]:
+        """Every work by its name, but the boots."""
         every = (self.fetches(), self.patches(), self.compilers(), self.kernels(), self.hosts(), self.drivers(),
                  self.daemons(), self.agents(), self.libcs(), self.busyboxes(), self.images())
-        works = {one.name: one for group in every for one in group}
+        return {one.name: one for group in every for one in group}
 
-        def bring(name: str) -> None:
-            for need in works[name].needs:
-                if need in works:
-                    bring(need)
+    def closure(self, tasks: Iterable[str]) -> list[str]:
+        """These works' names with those of all that they need, in an order in which they can be done."""
+        works = self.works()
+        order: dict[str, None] = {}
+
+        def visit(name: str) -> None:
+            if name in works and name not in order:
+                for need in works[name].needs:
+                    visit(need)
+                order[name] = None
+
+        for task in tasks:
+            visit(task)
+        return list(order)
+
+    def bring(self, task: str) -> None:
+        """Do a work and what it needs, as far as they are not up to date: for those whom doit does not serve."""
+        works = self.works()
+        for name in self.closure([task]):
             if stamp.why_stale(works[name].job(), self.paths) is not None:
                 works[name].act()
                 stamp.finish(works[name].job(), self.paths)
-
-        bring(task)
 
     # --- works, in the order of the data -------------------------------------------------
 

@@ -19,6 +19,9 @@ DATA = Path(__file__).with_name("packages.toml")
 # Debian keeps mke2fs, modinfo and their like in places that a user's PATH lacks.
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
+# Groups that one command alone needs (and the tests of it): it brings them, ./doit setup does not.
+ASKED_FOR = ("repro",)
+
 
 @dataclass(frozen=True)
 class Need:
@@ -56,9 +59,14 @@ def package_for(tool: str) -> str | None:
     return next((need.package for need in needs() if need.probe == tool), None)
 
 
+def groups() -> tuple[str, ...]:
+    """Every group, those that have to be asked for as well."""
+    return tuple(dict.fromkeys(need.group for need in needs()))
+
+
 def missing(groups: tuple[str, ...] = ()) -> list[Need]:
-    """What is not there."""
-    return [need for need in needs(groups) if not need.present()]
+    """What is not there, of the named groups; when none is named, of all but ASKED_FOR."""
+    return [need for need in needs(groups) if not need.present() and (groups or need.group not in ASKED_FOR)]
 
 
 def install_command(packages: list[str], *, sudo: bool) -> str:

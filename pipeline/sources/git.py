@@ -154,9 +154,8 @@ def _obtain(source: GitSource, ctx: Context) -> Path:
         if not HEX.fullmatch(value):
             raise UserError(f"{source.name}: {what} must be a full id of 40 hex digits, not {value!r}")
     cache = Cache(ctx.paths.cache)
-    name = f"{source.name}-{hashlib.sha256(source.urls[0].encode()).hexdigest()[:12]}.git"
-    path = cache.root / "git" / name
-    with cache.lock(name):
+    path = place(source, cache)
+    with cache.lock(path.name):
         repo = open_repository(path)
         _sweep(path)
         if kind_of(repo, source.commit) is None:
@@ -164,6 +163,11 @@ def _obtain(source: GitSource, ctx: Context) -> Path:
         verify(repo, source)
         repo.git.update_ref(f"refs/colinux/pinned/{source.commit}", source.commit)
     return path
+
+
+def place(source: GitSource, cache: Cache) -> Path:
+    """The bare repository of a source in a cache, whether it is there or not."""
+    return cache.root / "git" / f"{source.name}-{hashlib.sha256(source.urls[0].encode()).hexdigest()[:12]}.git"
 
 
 def open_repository(path: Path) -> Repository:
