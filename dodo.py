@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from pipeline import commands, work
+from pipeline import commands, fetching, work
 from pipeline.tasks import Project
 from pipeline.work import DoitTask
 
@@ -26,7 +26,7 @@ def task_setup() -> DoitTask:
 
 
 def task_fetch() -> Iterator[DoitTask]:
-    yield from work.group("fetch and verify every source and package", PROJECT.fetches(), PATHS, "fetch")
+    yield from fetching.fetches(PROJECT)
 
 
 def task_patch() -> Iterator[DoitTask]:

@@ -2,8 +2,8 @@
 """Debian packages: resolved from the archive's signed metadata, fetched by their pin, never installed.
 
 When the archive has dropped a locked version (its pool keeps only the newest
-few), these are tried in turn: the pool of every configured archive, the place
-today's index gives, a snapshot archive. After that a locked build stops;
+few), these are tried in turn: the mirror file's pool, the pool of every configured
+archive, the place today's index gives, a snapshot archive. After that a locked build stops;
 another takes the newest point release of the same series, says so loudly, and
 accepts only what is signed by a key that has signed the locked packages.
 """
@@ -24,7 +24,7 @@ from pipeline.sources import debsource, http
 from pipeline.sources.apt import Archive, Stanza
 from pipeline.sources.cache import Cache
 from pipeline.sources.context import Context, Fetched
-from pipeline.sources.download import UPDATE, NotThere, Want, download
+from pipeline.sources.download import UPDATE, NotHere, NotThere, Want, download
 from pipeline.sources.receipt import read_receipt, write_receipt
 from pipeline.sources.snapshot import from_snapshot
 from pipeline.sources.substitute import Dropped, blob_of, replace
@@ -151,7 +151,7 @@ def _fetch(group: str, locked: tuple[Blob, ...], suite: str | None, ctx: Context
             file = cache.take(blob.sha256, blob.size, blob.name)
         if file:
             files[blob.sha256] = file
-    missing = [blob for blob in locked if blob.sha256 not in files]
+    missing = _from_mirror([blob for blob in locked if blob.sha256 not in files], ctx, files)
     warning = None
     blobs = locked
     if missing:
@@ -197,6 +197,19 @@ def _want(blob: Blob, uris: Iterable[str], bar: progress.Bar | None = None) -> W
 
 def _understood(uris: Iterable[str]) -> list[str]:
     return [uri for uri in uris if uri.startswith(("http://", "https://", "file:"))]
+
+
+def _from_mirror(missing: list[Blob], ctx: Context, files: dict[str, Path]) -> list[Blob]:
+    """Fetch from the pool that the mirror file names; returns those that it does not have."""
+    if ctx.mirrors.pool is None:
+        return missing
+    left = []
+    for blob in missing:
+        try:
+            files[blob.sha256] = download(_want(blob, [f"{ctx.mirrors.pool}/"]), ctx)
+        except (NotHere, InfrastructureError):  # not there, or not to be reached: the archives may have it
+            left.append(blob)
+    return left
 
 
 def _from_pools(group: str, missing: list[Blob], archive: Archive, ctx: Context, files: dict[str, Path]) -> list[Blob]:

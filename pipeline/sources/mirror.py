@@ -7,6 +7,7 @@
     only = true                                 # never fall back on the declared URL (default false)
 
     [debian]
+    pool = "debian"                             # folder or URL that has Debian's pool/, asked before apt's archives
     snapshot = "https://snapshot.example.org"   # an archive of dropped packages, in Debian's snapshot format
 
 Looked for at $COLINUX_MIRRORS, then ~/.config/colinux/mirrors.toml, then
@@ -90,6 +91,7 @@ class Mirrors:
     file: Path | None = None
     searched: tuple[Path, ...] = ()
     snapshot: str | None = None
+    pool: str | None = None
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Mirrors:
@@ -109,8 +111,8 @@ class Mirrors:
                 continue
             except (OSError, UnicodeDecodeError) as error:
                 raise UserError(f"cannot read the mirror file {file}: {error}") from error
-            entries, snapshot = _parse(text, file)
-            return cls(entries, file, searched, snapshot)
+            entries, debian = _parse(text, file)
+            return cls(entries, file, searched, debian.get("snapshot"), debian.get("pool"))
         return cls(searched=searched)
 
     def places(self, url: str) -> tuple[Place, ...]:
@@ -170,7 +172,7 @@ def _redirected(mirror: Mirror, rest: str, url: str) -> Place:
     return Place(None, candidates, mirror.where)
 
 
-def _parse(text: str, file: Path) -> tuple[tuple[Mirror, ...], str | None]:
+def _parse(text: str, file: Path) -> tuple[tuple[Mirror, ...], dict[str, str]]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -192,10 +194,10 @@ def _parse(text: str, file: Path) -> tuple[tuple[Mirror, ...], str | None]:
         mirror = _entry(entry, file, lines, start, faults)
         if mirror:
             entries.append(mirror)
-    snapshot = _snapshot(table.get("debian", {}), file, lines, faults)
+    debian = _debian(table.get("debian", {}), file, lines, faults)
     if faults:
         raise UserError("\n".join(faults), hint="the head of pipeline/sources/mirror.py shows the format")
-    return tuple(entries), snapshot
+    return tuple(entries), debian
 
 
 def _entry(entry: dict[str, Any], file: Path, lines: list[str], start: int, faults: list[str]) -> Mirror | None:
@@ -211,28 +213,30 @@ def _entry(entry: dict[str, Any], file: Path, lines: list[str], start: int, faul
             faults.append(f'{file}:{start}: mirror: "{key}" is missing')
     if len(faults) > before:
         return None
-    to = entry["to"]
-    if "://" not in to:
-        # Relative to the file that says it, so that a mirror can be carried around with its description.
-        to = str(file.absolute().parent / Path(to).expanduser())
-    return Mirror(entry["match"], to, entry.get("only", False), f"{file}:{start}")
+    return Mirror(entry["match"], _beside(entry["to"], file), entry.get("only", False), f"{file}:{start}")
 
 
-def _snapshot(table: Any, file: Path, lines: list[str], faults: list[str]) -> str | None:
+def _beside(place: str, file: Path) -> str:
+    """A path relative to the file that says it, so that a mirror can be carried around with its description."""
+    return place if "://" in place else str(file.absolute().parent / Path(place).expanduser())
+
+
+def _debian(table: Any, file: Path, lines: list[str], faults: list[str]) -> dict[str, str]:
+    """[debian]: `pool` as a URL or an absolute path, `snapshot` as a URL."""
     if not isinstance(table, dict):
         faults.append(f"{file}:{_line(lines, 'debian')}: debian: expected a table [debian]")
-        return None
+        return {}
     start = next((n for n, line in enumerate(lines, 1) if re.match(r"\s*\[\s*debian\s*\]", line)), 1)
-    for key in table:
-        if key != "snapshot":
-            faults.append(f'{file}:{_line(lines, key, start)}: debian: unknown key "{key}"; expected snapshot')
-    value = table.get("snapshot")
-    if value is None:
-        return None
-    if not isinstance(value, str) or "://" not in value:
-        faults.append(f"{file}:{_line(lines, 'snapshot', start)}: debian.snapshot: expected a URL")
-        return None
-    return value.rstrip("/")
+    good = {}
+    for key, value in table.items():
+        where = f"{file}:{_line(lines, key, start)}"
+        if key not in ("pool", "snapshot"):
+            faults.append(f'{where}: debian: unknown key "{key}"; expected pool or snapshot')
+        elif not isinstance(value, str) or not value or (key == "snapshot" and "://" not in value):
+            faults.append(f"{where}: debian.{key}: expected a URL{' or a path' if key == 'pool' else ''}")
+        else:
+            good[key] = (_beside(value, file) if key == "pool" else value).rstrip("/")
+    return good
 
 
 def _line(lines: list[str], key: str, start: int = 1) -> int:

@@ -105,6 +105,7 @@ a = 1
 [debian]
 snapshot = "somewhere"
 archive = "x"
+pool = 7
 """
 
 
@@ -121,8 +122,15 @@ def test_all_faults_are_told_with_their_lines(tmp_path: Path) -> None:
         (7, '"mirrors"'),
         (10, "debian.snapshot"),
         (11, '"archive"'),
+        (12, "debian.pool"),
     ):
         assert any(text.startswith(f"{file}:{line}: ") and word in text for text in lines), (line, word, lines)
+
+
+def test_a_pool_lies_beside_the_file_or_at_a_url(tmp_path: Path) -> None:
+    assert load(tmp_path, '[debian]\npool = "debian"\n').pool == str(tmp_path / "debian")
+    assert load(tmp_path, '[debian]\npool = "https://a.org/debian/"\n').pool == "https://a.org/debian"
+    assert load(tmp_path, "[debian]\n").pool is None
 
 
 def test_broken_toml_has_its_line_too(tmp_path: Path) -> None:
