@@ -82,6 +82,10 @@ def task_verdict() -> DoitTask:
     return commands.verdict(PROJECT)
 
 
+def task_ci_matrix() -> DoitTask:
+    return commands.ci_matrix(PROJECT)
+
+
 def task_shell() -> DoitTask:
     """boot the default machine (or -m MACHINE) and give you its console"""
     return commands.shell(PROJECT)

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import progress
+from pipeline import parallel, progress
 from pipeline.errors import UserError
 from toolchain import packages
 
@@ -96,9 +96,10 @@ def counts(log: Path) -> Counts:
 def jobs() -> int:
     """How many compilers one make may run: $COLINUX_JOBS, else one for each CPU that this process may use.
 
-    More than that is of use where a compiler farm does the work.
+    More than that is of use where a compiler farm does the work. Where several makes
+    run at a time (`./doit -n N`), each has its share.
     """
     text = os.environ.get("COLINUX_JOBS", "")
     if text and not (text.isdigit() and int(text)):
         raise UserError(f"COLINUX_JOBS is {text!r}", hint="a number from 1 on, or unset it")
-    return int(text) if text else len(os.sched_getaffinity(0))
+    return parallel.share(int(text) if text else len(os.sched_getaffinity(0)))

@@ -9,7 +9,7 @@ the last two everything that was finished is kept and the next run goes on.
 Options of ours, anywhere on the line: `--offline` never touches the network;
 `--locked` accepts no substitute for a locked package that Debian's archive has
 dropped (a release is always locked). COLINUX_OFFLINE=1 and COLINUX_LOCKED=1 do
-the same.
+the same. doit's `-n N`, before the tasks, does N of them at a time (pipeline.parallel).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from doit.cmd_clean import Clean as DoitClean
 from doit.cmd_list import List as DoitList
 from doit.doit_cmd import DoitMain
 
-from pipeline import process
+from pipeline import parallel, process
 from pipeline.errors import ColinuxError
 from pipeline.paths import checkout
 from pipeline.work import FAILURES
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
     for option, variable in OPTIONS.items():
         if option in arguments:
             os.environ[variable] = "1"
-    arguments = [a for a in arguments if a not in OPTIONS]
+    arguments = parallel.in_threads([a for a in arguments if a not in OPTIONS])
     if "release" in arguments:
         os.environ["COLINUX_LOCKED"] = "1"
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from doit.exceptions import TaskFailed
 
-from pipeline import available, process, work
+from pipeline import available, matrix, process, work
 from pipeline import release as release_
 from pipeline.errors import BuildFailed, ColinuxError, UserError
 from pipeline.reporter import Reporter
@@ -22,8 +22,8 @@ from pipeline.work import DoitTask, attempt
 from runtime import launcher
 from toolchain import packages
 
-__all__ = ["Reporter", "bench", "boots", "lock", "patches", "reach", "release", "report", "repro", "setup", "shell",
-           "test", "verdict", "verify"]
+__all__ = ["Reporter", "bench", "boots", "ci_matrix", "lock", "patches", "reach", "release", "report", "repro",
+           "setup", "shell", "test", "verdict", "verify"]
 
 
 def command(act: Callable[..., TaskFailed | None], needs: list[str], *arguments: object,
@@ -135,6 +135,25 @@ def _reach(project: Project, needs: Callable[[Project], list[str]]) -> dict[str,
         return {"task_dep": needs(project)}
     except ColinuxError as error:
         return work.FAILURES.keep("sources", error)
+
+
+# --- ci-matrix --------------------------------------------------------------------------
+
+
+def ci_matrix(project: Project) -> DoitTask:
+    """The machines as JSON on standard output, and nothing else there."""
+    groups = option("groups", 0, "at most so many entries of about equal weight; 0: one for each machine")
+    return {"basename": "ci-matrix", "doc": "print the machines as JSON, for a CI system to spread them (--groups N)",
+            **command(_ci_matrix, [], project, params=[groups]), "meta": {"tells": True}}
+
+
+def _ci_matrix(project: Project, groups: int) -> TaskFailed | None:
+    return attempt("ci-matrix", print_matrix, project, groups)
+
+
+def print_matrix(project: Project, groups: int) -> None:
+    """Print pipeline.matrix's answer."""
+    print(json.dumps(matrix.matrix(project.declaration, project.paths, groups), indent=1))
 
 
 # --- shell, test, bench -----------------------------------------------------------------

@@ -80,16 +80,18 @@ class Process:
         try:
             # -I and -S: no user setting and no package can get in, and it starts in a few milliseconds.
             command = [sys.executable, "-I", "-S", str(GUARD), str(lifeline), str(status), str(grace), *argv]
-            self._guard = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=dict(env),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[lifeline, status, *pass_fds],
-            )
+            with _birth:
+                self._guard = subprocess.Popen(
+                    command,
+                    cwd=cwd,
+                    env=dict(env),
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=[lifeline, status, *pass_fds],
+                )
+                _register(self)
         except BaseException as error:
             self.stop_soon()
             os.close(self._status)
@@ -99,7 +101,6 @@ class Process:
         finally:
             os.close(lifeline)
             os.close(status)
-        _register(self)
         try:
             self.pid = self._learn_pid()
         except BaseException:
@@ -198,6 +199,8 @@ class Process:
 
 
 _running: set[Process] = set()
+# Held from a command's start until it is known here: another thread's must not begin unseen while we end.
+_birth = threading.Lock()
 _stopping = threading.Event()
 
 
@@ -213,6 +216,9 @@ def _forget(process: Process) -> None:
 
 @atexit.register
 def _end_all() -> None:
+    _stopping.set()
+    with _birth:
+        pass
     for process in list(_running):
         process.stop_soon()
     for process in list(_running):
@@ -224,6 +230,8 @@ def _after_fork() -> None:
     for process in list(_running):
         process.stop_soon()  # closes the copy's end only
     _running.clear()
+    global _birth
+    _birth = threading.Lock()  # a thread that is not here may hold the copy
 
 
 os.register_at_fork(after_in_child=_after_fork)

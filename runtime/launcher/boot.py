@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -156,7 +157,7 @@ def judge(
             inputs={"lock": lock_digest, "declaration": sha256_file(decl.path)},
             tools=_tools(seen, paths.kernel(artifacts.machine.kernel)),
             started=started, seconds=time.monotonic() - began, repeat=repeat_line(name),
-            warnings=sources.warnings(paths),
+            warnings=sources.warnings(paths), ccache=_compiled(decl.kernels_of(artifacts.machine), paths),
         ), folder, paths.root)  # fmt: skip
         _prepend(folder / "qemu.log", repeat_line(name))
     if name == decl.project.default:
@@ -275,6 +276,12 @@ def _tools(seen: Seen, kernel: Path) -> dict[str, str]:
     with contextlib.suppress(ColinuxError):
         tools["gcc"] = process.run(["gcc", "--version"]).stdout.splitlines()[0]
     return tools
+
+
+def _compiled(kernels: Iterable[str], paths: Paths) -> dict[str, dict[str, int]]:
+    """How much of each kernel was compiled for an earlier build (pipeline.kernel); nothing where nobody counted."""
+    files = {kernel: paths.kernel(kernel) / "ccache.json" for kernel in kernels}
+    return {kernel: json.loads(file.read_text()) for kernel, file in files.items() if file.is_file()}
 
 
 def _prepend(log: Path, line: str) -> None:

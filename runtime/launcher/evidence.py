@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -46,6 +46,7 @@ class Evidence:
     seconds: float
     repeat: str
     warnings: Sequence[str] = ()  # what the inputs were fetched with: a package that replaces a dropped one
+    ccache: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # kernel -> hits and misses of its build
 
 
 def as_json(evidence: Evidence, root: Path) -> dict[str, Any]:
@@ -75,6 +76,7 @@ def as_json(evidence: Evidence, root: Path) -> dict[str, Any]:
         "inputs": dict(evidence.inputs),
         "tools": dict(evidence.tools),
         "warnings": list(evidence.warnings),
+        "ccache": {kernel: dict(counts) for kernel, counts in evidence.ccache.items()},
         "started": evidence.started,
         "seconds": round(evidence.seconds, 3),
         "repeat": evidence.repeat,

@@ -22,6 +22,7 @@ def evidence(output: str, verdict: str = "check-failed", artifacts: dict[str, Pa
                                                 CheckResult("c", "skip", output)],
         host_alive_after=True, artifacts=artifacts or {}, inputs={"lock": "1"}, tools={}, started="2026-01-01",
         seconds=1.0, repeat="./doit boot:tiny", warnings=["busybox 2 in place of 1"],
+        ccache={"6.1-x86_64": {"hits": 3, "misses": 1}},
     )  # fmt: skip
 
 
@@ -40,6 +41,7 @@ def test_what_was_said_is_there_to_read(tmp_path: Path) -> None:
     write(evidence("\x1b[1mregisters\x1b[0m were lost\r\nst(0)"), tmp_path, tmp_path)
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["warnings"] == ["busybox 2 in place of 1"]
+    assert result["ccache"] == {"6.1-x86_64": {"hits": 3, "misses": 1}}
     assert result["checks"][0]["output"] == "registers were lost\nst(0)"
     failure = ElementTree.parse(tmp_path / "junit.xml").find("testcase[@name='a']/failure")
     assert failure is not None and failure.get("message") == "registers were lost"
