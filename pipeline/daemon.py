@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The programs that run in user mode: the daemon beside a guest, and the agent and checks of its tests.
+"""The programs that run in user mode: the daemon beside a guest, what talks to it, the agent and checks of its tests.
 
 One static binary each, because they run in hosts and guests whose libraries
 are not ours. Sources are found by glob and sorted; a file named *_linux.c or
@@ -30,6 +30,12 @@ SYSTEMS = ("linux", "windows")
 FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64", "-O2",
          "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
 
+# What talks to running daemons, where systems have a way to: the sources of each in runtime/client, and of the
+# daemon's own.
+CLIENTS = {"linux": ("colinux-ctl",)}
+CLIENT_SOURCES = {"colinux-ctl": ("ctl*.c", "client*.c", "json*.c")}
+SHARED_SOURCES = ("log.c", "run_folder_linux.c")
+
 # Program -> the glob of its sources in runtime/agent; every one of them finds agent and abi headers.
 AGENT_PROGRAMS = {"colinux-agent": "agent*.c", "colinux-check": "check*.c"}
 
@@ -39,6 +45,12 @@ def daemon_sources(system: str, paths: Paths) -> tuple[Path, ...]:
     others = tuple(f"_{other}.c" for other in SYSTEMS if other != system)
     return tuple(path for path in sorted((paths.root / "runtime/daemon").glob("*.c"))
                  if not path.name.endswith(others))
+
+
+def client_sources(program: str, paths: Paths) -> tuple[Path, ...]:
+    """The C files of one of CLIENT_SOURCES, sorted by name."""
+    own = {path for glob in CLIENT_SOURCES[program] for path in (paths.root / "runtime/client").glob(glob)}
+    return (*sorted(own), *(paths.root / "runtime/daemon" / name for name in SHARED_SOURCES))
 
 
 def agent_sources(program: str, paths: Paths) -> tuple[Path, ...]:
@@ -82,11 +94,15 @@ def _build(output: Path, compiler: Sequence[str], sources: Sequence[Path], inclu
 
 
 def build_daemon(osarch: str, version: str, paths: Paths) -> None:
-    """build/daemon/<osarch>/colinux-daemon of our `version`, `osarch` as "linux-x86_64"."""
+    """build/daemon/<osarch>/colinux-daemon and its CLIENTS of our `version`, `osarch` as "linux-x86_64"."""
     system, arch = _split(osarch)
+    log = paths.log(f"daemon:{osarch}")
     _build(paths.daemon(osarch) / "colinux-daemon", _compiler(arch), daemon_sources(system, paths),
-           (paths.root / "runtime/abi",), paths.log(f"daemon:{osarch}"), paths,
-           defines=(_release(version),))
+           (paths.root / "runtime/abi",), log, paths, defines=(_release(version),))
+    for client in CLIENTS.get(system, ()):
+        _build(paths.daemon(osarch) / client, _compiler(arch), client_sources(client, paths),
+               (paths.root / "runtime/abi", paths.root / "runtime/daemon"), log, paths, append=True,
+               defines=(_release(version),))
 
 
 def build_agent(arch: str, paths: Paths, *, musl: bool = False) -> None:
@@ -114,10 +130,11 @@ def _version(compiler: tuple[str, ...]) -> str:
 
 
 def daemon_job(osarch: str, version: str, paths: Paths) -> Job:
-    """What colinux-daemon is made of."""
-    _, arch = _split(osarch)
-    return _job(f"daemon:{osarch}", _compiler(arch), (paths.root / "runtime/daemon",),
-                (paths.daemon(osarch) / "colinux-daemon",), paths, (_release(version),))
+    """What colinux-daemon and its CLIENTS are made of."""
+    system, arch = _split(osarch)
+    return _job(f"daemon:{osarch}", _compiler(arch), (paths.root / "runtime/daemon", paths.root / "runtime/client"),
+                tuple(paths.daemon(osarch) / name for name in ("colinux-daemon", *CLIENTS.get(system, ()))),
+                paths, (_release(version),))
 
 
 def agent_job(arch: str, paths: Paths, *, musl: bool = False) -> Job:

@@ -44,6 +44,9 @@ CHECKS = frozenset(
         "apt",
         "login",
         "poweroff",
+        # on the host, with colinux-ctl
+        "control",
+        "stop",
         # on the host, afterwards
         "host-clean",
         "host-leak",

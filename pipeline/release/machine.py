@@ -20,7 +20,7 @@ CONF = "colinux.conf"
 # A test of the machine needs them, a person who runs it does not.
 TEST_ONLY = frozenset({"agent", "check", "host-kernel"})
 # Roles whose files are programs: everything else is data.
-PROGRAMS = frozenset({"daemon"})
+PROGRAMS = frozenset({"daemon", "ctl"})
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ def readme(found: Artifacts, decl: Declaration, paths: Paths) -> str:
         + "\n\nAs root, in this folder:\n\n"
         + "    " + " ".join(["insmod colinux.ko", *machine.driver_args]) + "\n"
         + f"    ./colinux-daemon @{CONF}\n{second}\n"
+        + "./colinux-ctl stop ends the guest from another terminal; ./colinux-ctl --help says what else there is.\n\n"
         + textwrap.fill(
             "This is not isolation. A cooperative guest shares ring 0 with its host: root in the guest can become "
             "the host's kernel. Run only guests that you trust as much as the host itself.", 100)

@@ -240,7 +240,7 @@ static void start_legacy(struct device *device, u32 queue)
 
 void device_kicked(struct device *device, u32 queue)
 {
-	device->doorbells++;
+	__atomic_store_n(&device->doorbells, device->doorbells + 1, __ATOMIC_RELAXED);
 	if (!device->running) {
 		start_legacy(device, queue);	/* and with it, all queues are looked at */
 		return;

@@ -15,6 +15,8 @@ enum {
 	EXIT_GUEST_PANIC = 16,
 	EXIT_GUEST_RESTART = 17,
 	EXIT_OTHER = 255,
+	/* none of its own: the daemon goes on with the same guest */
+	EXIT_AGAIN = 1000,
 };
 
 struct error {

@@ -168,6 +168,7 @@ int machine_start(struct machine *machine, const struct options *options, struct
 
 	memset(machine, 0, sizeof(*machine));
 	machine->options = options;
+	machine->started_ms = os_now_ms();
 	/* what can be wrong with files first, before memory is asked for */
 	if (open_disks(machine, error) || open_nets(machine, error) || load(machine, &start, error) ||
 	    open_consoles(machine, error) || attach_devices(machine, error) ||
@@ -181,42 +182,72 @@ int machine_start(struct machine *machine, const struct options *options, struct
 
 /* --- its life --- */
 
-int machine_wait(struct machine *machine)
+/* Asks the guest to shut down; returns until when it may take its time, 0: no time at all. */
+static u64 ask_to_shut_down(struct machine *machine, bool again_ends)
 {
 	u32 timeout = machine->options->shutdown_seconds;
+
+	if (!timeout)
+		return 0;
+	log_warn("asking the guest to shut down; %sin %u seconds, it is ended at once",
+		 again_ends ? "again, or " : "", timeout);
+	vm_post_events(&machine->vm, CO_EVENT_POWER);
+	__atomic_store_n(&machine->asked, true, __ATOMIC_SEQ_CST);
+	return os_now_ms() + timeout * 1000ull;
+}
+
+/* The guest's thread has ended, or is made to. otherwise: what to say if it had no words of its own. */
+static int end_with(struct machine *machine, const char *otherwise)
+{
+	vcpu_end(machine);
+	if (otherwise && !machine->end.text[0] && machine->end.exit_code == EXIT_OTHER)
+		error_set(&machine->end, "%s", otherwise);
+	if (__atomic_load_n(&machine->restart, __ATOMIC_SEQ_CST))
+		return EXIT_AGAIN;
+	return machine->end.exit_code;
+}
+
+int machine_wait(struct machine *machine)
+{
 	u64 deadline = 0, now;
+	char late[100];
 	u32 wait;
 
 	for (;;) {
+		enum os_request request;
+
 		now = os_now_ms();
 		wait = !deadline ? ~0u : now < deadline ? (u32)(deadline - now) : 0;
-		switch (os_requests_wait(wait)) {
+		request = os_requests_wait(wait);
+		switch (request) {
 		case OS_REQUEST_ENDED:
-			vcpu_end(machine);
-			return machine->end.exit_code;
+			/* the one before a restart may have left it in the queue */
+			if (!__atomic_load_n(&machine->has_ended, __ATOMIC_SEQ_CST))
+				break;
+			return end_with(machine, NULL);
 		case OS_REQUEST_RESIZE:
 			console_resize(machine->console);
 			break;
+		case OS_REQUEST_REBOOT:
+		case OS_REQUEST_SHUTDOWN:
 		case OS_REQUEST_STOP:
-			if (!deadline && timeout) {
-				log_warn("asking the guest to shut down; again, or in %u seconds, it is ended at once",
-					 timeout);
-				deadline = os_now_ms() + timeout * 1000ull;
-				vm_post_events(&machine->vm, CO_EVENT_POWER);
+			/* what was said last is what is wanted */
+			__atomic_store_n(&machine->restart, request == OS_REQUEST_REBOOT, __ATOMIC_SEQ_CST);
+			if (deadline && request != OS_REQUEST_STOP)
 				break;
+			if (!deadline) {
+				deadline = ask_to_shut_down(machine, request == OS_REQUEST_STOP);
+				if (deadline)
+					break;
 			}
-			__attribute__((fallthrough));
+			return end_with(machine, "the guest was ended without its own shutdown");
 		case OS_REQUEST_KILL:
-			vcpu_end(machine);
-			if (!machine->end.text[0])
-				error_set(&machine->end, "the guest was ended without its own shutdown");
-			return machine->end.exit_code;
+			__atomic_store_n(&machine->restart, false, __ATOMIC_SEQ_CST);
+			return end_with(machine, "the guest was ended without its own shutdown");
 		case OS_REQUEST_NONE:
-			vcpu_end(machine);
-			if (!machine->end.text[0])
-				error_set(&machine->end, "the guest did not shut down within %u seconds; it was ended",
-					  timeout);
-			return machine->end.exit_code;
+			snprintf(late, sizeof(late), "the guest did not shut down within %u seconds; it was ended",
+				 machine->options->shutdown_seconds);
+			return end_with(machine, late);
 		}
 	}
 }

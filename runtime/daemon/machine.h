@@ -25,7 +25,12 @@ struct machine {
 	struct os_thread vcpu;
 	bool has_vcpu, interactive;
 	bool stopping;			/* atomic: end the guest now */
+	bool has_ended;			/* atomic: its thread is done */
 	u64 runs;
+	/* for colinux-ctl, any thread: */
+	u64 started_ms;			/* os_now_ms() at its start */
+	bool asked;			/* atomic: it was asked to shut down */
+	bool restart;			/* atomic: and is to be started anew then */
 	/* how it ended, valid once the vCPU thread has posted ENDED */
 	struct error end;		/* text may be empty */
 };
@@ -36,7 +41,10 @@ struct machine {
  */
 int machine_start(struct machine *machine, const struct options *options, struct error *error);
 
-/* Waits for the guest's end, serving signals meanwhile; returns the exit code. */
+/*
+ * Waits for the guest's end, serving signals and colinux-ctl meanwhile; returns the
+ * exit code, EXIT_AGAIN: the same guest is to be started anew, by the user's wish.
+ */
 int machine_wait(struct machine *machine);
 
 /* The same thing backwards. */

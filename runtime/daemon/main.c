@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control.h"
 #include "loader.h"
 #include "log.h"
 #include "machine.h"
 #include "manual.h"
+#include "option_keys.h"
 #include "options.h"
 #include "print_text.h"
 #include "would_run.h"
@@ -26,22 +28,64 @@ static int status_driver(struct error *error)
 	return 0;
 }
 
+/* One life of the guest; EXIT_AGAIN: the user wants another one. */
+static int live(struct machine *machine, const struct options *options, struct control *control,
+		bool again, struct error *error)
+{
+	int result = machine_start(machine, options, error);
+
+	if (!result) {
+		control_set_machine(control, machine);
+		if (again)
+			control_restarted(control);
+		result = machine_wait(machine);
+		*error = machine->end;
+		control_set_machine(control, NULL);
+		machine_log_stats(machine, options->stats ? LOG_WARN : LOG_NOTE);
+	}
+	machine_close(machine);
+	return result;
+}
+
+/* The door for colinux-ctl. Only who has given the guest a name insists on it. */
+static int open_door(const struct options *options, struct control **control, struct error *error)
+{
+	const struct option_given *given = option_find(options, "name");
+
+	*control = control_open(options, error);
+	if (*control)
+		return 0;
+	if (given)
+		return option_blame(given, error);
+	log_warn("colinux-ctl will not find this guest: %s", error->text);
+	memset(error, 0, sizeof(*error));
+	error->exit_code = EXIT_OTHER;
+	return 0;
+}
+
 static int boot(const struct options *options, struct error *error)
 {
 	static struct machine machine;
+	struct control *control;
+	bool again = false;
 	int result;
 
 	if (os_requests_begin(error))
 		return -1;
 	if (options->pidfile.text && os_write_pidfile(options->pidfile.text, error))
 		return -1;
-	result = machine_start(&machine, options, error);
+	result = open_door(options, &control, error);
 	if (!result) {
-		result = machine_wait(&machine);
-		*error = machine.end;
-		machine_log_stats(&machine, options->stats ? LOG_WARN : LOG_NOTE);
+		while ((result = live(&machine, options, control, again, error)) == EXIT_AGAIN) {
+			again = true;
+			if (error->text[0])
+				log_warn("%s", error->text);
+			log_note("the guest is started anew");
+			memset(error, 0, sizeof(*error));
+			error->exit_code = EXIT_OTHER;
+		}
+		control_close(control, result ? error->exit_code : EXIT_OK, error->text);
 	}
-	machine_close(&machine);
 	if (options->pidfile.text)
 		os_remove_file(options->pidfile.text);
 	return result;

@@ -41,7 +41,7 @@ static const char after_keys[] =
 "On a terminal, Ctrl-] three times within two seconds ends the guest. So does Ctrl-C\n"
 "without a terminal, SIGTERM and SIGHUP: the guest is asked to shut down; the second\n"
 "time, or when shutdown-timeout is over, it is ended at once, as SIGQUIT does. The\n"
-"end of stdin is not the end of the guest.\n"
+"end of stdin is not the end of the guest. colinux-ctl finds it by its name.\n"
 "\n"
 "Exit status: 0 the guest powered off or halted; 3 driver and daemon do not fit\n"
 "together; 14 the driver is not installed; 16 the guest panicked; 17 the guest asked\n"

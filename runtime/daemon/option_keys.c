@@ -64,6 +64,10 @@ const struct option_key option_keys[] = {
 	{ "cocon", .parse = parse_cocon,
 	  .usage = "cocon=COLSxROWS",
 	  .manual = "the size of the guest's console where it is no terminal" },
+	{ "name", .parse = parse_name,
+	  .usage = "name=NAME",
+	  .manual = "what colinux-ctl calls the guest: letters, digits, . _ and -\n"
+		    "(default: FILE without folder and .conf)" },
 	{ "scsi", KEY_NUMBERED, 128, "SCSI devices",
 	  .absent = "SCSI devices are not passed through any more; a disk of the host's is cobdN=/dev/sdX" },
 	{ "pci", KEY_NUMBERED, 128, "PCI devices",

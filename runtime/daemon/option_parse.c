@@ -102,3 +102,54 @@ int parse_cocon(struct options *options, const struct option_given *given, struc
 	options->rows = rows;
 	return 0;
 }
+
+/* --- the guest's name --- */
+
+static bool is_name_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool is_name(const char *text)
+{
+	size_t i;
+
+	for (i = 0; text[i]; i++)
+		if (!is_name_letter(text[i]) && (!i || !strchr("._-", text[i])))
+			return false;
+	return i && i < OPTIONS_NAME_SIZE;
+}
+
+int parse_name(struct options *options, const struct option_given *given, struct error *error)
+{
+	if (!is_name(given->text))
+		return error_set(error, "expected 1 to %u letters, digits, '.', '_' or '-', a letter or digit first",
+				 OPTIONS_NAME_SIZE - 1);
+	strcpy(options->name, given->text);
+	return 0;
+}
+
+bool option_guest_name(const struct options *options, char name[OPTIONS_NAME_SIZE])
+{
+	const char *file = options->file ? options->file : "", *at;
+	size_t bytes, i;
+
+	if (options->name[0]) {
+		strcpy(name, options->name);
+		return true;
+	}
+	for (at = file; *at; at++)
+		if (*at == '/' || *at == '\\')
+			file = at + 1;
+	bytes = strlen(file);
+	if (bytes > 5 && !strcmp(file + bytes - 5, ".conf"))
+		bytes -= 5;
+	if (bytes >= OPTIONS_NAME_SIZE)
+		bytes = OPTIONS_NAME_SIZE - 1;
+	for (i = 0; i < bytes; i++)
+		name[i] = is_name_letter(file[i]) || (i && strchr("._-", file[i])) ? file[i] : '-';
+	name[bytes] = '\0';
+	if (!is_name(name))
+		strcpy(name, "colinux");
+	return false;
+}

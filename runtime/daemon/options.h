@@ -17,6 +17,7 @@
 #define OPTIONS_ALIASES		64u	/* hda=, sdb3=, ... */
 #define OPTIONS_CMDLINE_SIZE	2048u	/* Linux's COMMAND_LINE_SIZE on x86, with the NUL */
 #define OPTIONS_PLACE_SIZE	96u
+#define OPTIONS_NAME_SIZE	33u	/* a guest's name, with the NUL */
 
 /* A value and where it was given ("linux.conf:3", "argument 2"); text NULL: not given. */
 struct option_value {
@@ -93,6 +94,7 @@ struct options {
 	/* key=value, in the order they were read; and what they mean: */
 	struct option_given *given, **last_given;
 	struct option_value kernel, initrd;
+	char name[OPTIONS_NAME_SIZE];	/* name=; empty: not given */
 	u32 mem_mib;
 	u32 shutdown_seconds;
 	struct option_disk disk[OPTIONS_DISKS];
@@ -123,6 +125,12 @@ void options_init(struct options *options);
 /* For the parser's tests and the fuzzer: one configuration file's text. */
 int options_parse_text(struct options *options, const char *name, const char *text, size_t bytes,
 		       struct error *error);
+/*
+ * The name by which colinux-ctl finds the guest: name=, else the configuration
+ * file's (linux.conf: "linux"), else "colinux". True: it was given.
+ */
+bool option_guest_name(const struct options *options, char name[OPTIONS_NAME_SIZE]);
+
 /* And what has to be true of all words together. */
 int options_complete(struct options *options, struct error *error);
 

@@ -168,6 +168,8 @@ enum os_request {
 	OS_REQUEST_KILL,	/* SIGQUIT: at once */
 	OS_REQUEST_RESIZE,	/* the terminal's size changed */
 	OS_REQUEST_ENDED,	/* the guest has ended; only ever posted */
+	OS_REQUEST_SHUTDOWN,	/* as STOP, but a second one is not impatience; posted */
+	OS_REQUEST_REBOOT,	/* shut down, then start anew; posted */
 };
 
 /* Before the first thread is started. */

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* How many bytes the UTF-8 character at text has; 0: it is none (RFC 3629, section 4). */
-static size_t character(const unsigned char *text)
+/* RFC 3629, section 4. */
+size_t utf8_character(const unsigned char *text)
 {
 	unsigned char low = 0x80, high = 0xbf;
 	size_t bytes, i;
@@ -40,7 +40,7 @@ static size_t character(const unsigned char *text)
 /* One character; returns how many bytes of the text it took. */
 static size_t print_character(FILE *out, const unsigned char *text)
 {
-	size_t bytes = character(text);
+	size_t bytes = utf8_character(text);
 
 	if (bytes)
 		fwrite(text, 1, bytes, out);

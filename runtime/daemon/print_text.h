@@ -16,6 +16,9 @@ void print_quoted(FILE *out, const char *text);
 /* For comments: the same without quotes, control characters as '?'. */
 void print_plain(FILE *out, const char *text);
 
+/* How many bytes the UTF-8 character at text has; 0: it is none. A NUL ends the text. */
+size_t utf8_character(const unsigned char *text);
+
 /* toml.c: a machine for colinux.toml. */
 int print_toml(FILE *out, const struct options *options, struct error *error);
 /* json.c: everything that was understood. */

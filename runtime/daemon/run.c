@@ -84,7 +84,7 @@ static void vcpu_thread(void *arg)
 	bool ended = false;
 
 	while (!ended && !__atomic_load_n(&machine->stopping, __ATOMIC_SEQ_CST)) {
-		machine->runs++;
+		__atomic_store_n(&machine->runs, machine->runs + 1, __ATOMIC_RELAXED);
 		switch (vm_run(&machine->vm, &run)) {
 		case OS_CALL_OK:
 			ended = serve(machine, &run);
@@ -104,6 +104,7 @@ static void vcpu_thread(void *arg)
 			ended = true;
 		}
 	}
+	__atomic_store_n(&machine->has_ended, true, __ATOMIC_SEQ_CST);
 	os_requests_post(OS_REQUEST_ENDED);
 }
 

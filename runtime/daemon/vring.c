@@ -141,6 +141,7 @@ enum vring_pop vring_pop(struct vring *ring, struct chain *chain)
 		index = desc.next;
 	}
 	ring->next_avail++;
+	__atomic_store_n(&ring->taken, ring->taken + 1, __ATOMIC_RELAXED);
 	return VRING_CHAIN;
 }
 
@@ -151,6 +152,7 @@ void vring_push(struct vring *ring, u16 head, u32 written)
 	memcpy(ring->used + 4 + ring->next_used % ring->size * USED_ENTRY_BYTES, entry,
 	       sizeof(entry));
 	ring->next_used++;
+	__atomic_store_n(&ring->returned, ring->returned + 1, __ATOMIC_RELAXED);
 	/* release: the entry and the data come before the index */
 	store16((u16 *)ring->used + RING_IDX, ring->next_used);
 }

@@ -24,6 +24,8 @@ struct vring {
 	u16 next_avail, next_used;
 	u16 signalled;			/* next_used at the last interrupt decision */
 	bool signalled_valid;
+	/* chains since the set-up, for statistics; any thread may load them */
+	u64 taken, returned;
 	char problem[120];		/* why vring_pop() said VRING_BROKEN */
 };
 

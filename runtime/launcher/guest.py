@@ -20,6 +20,9 @@ from runtime.launcher.verdict import GuestSeen, Stop, judge_guest, judge_unrespo
 # init may be asked politely; where there is none to ask, sync and off.
 POWER_OFF = "if [ -d /run/systemd/system ]; then systemctl poweroff; else sync; poweroff; fi"
 
+# A person waits less; a test host may be a slow computer in a slow computer.
+SHUTDOWN_SECONDS = 600
+
 # The guest's second virtio console (ttys0=) is the agent's line.
 AGENT_TTY = "hvc1"
 
@@ -65,6 +68,7 @@ def daemon_file(config: Config, host: TestHost, slot: int, extra: str = "", agen
         lines.append(f"initrd={config.initrd}")
     for number, (serial, readonly) in enumerate(config.disks):
         lines.append(f"cobd{number}={host.disk(serial)}" + (",ro" if readonly else ""))
+    lines.append(f"shutdown-timeout={SHUTDOWN_SECONDS}")
     lines.append(f"ttys0={host.port(agent_port(slot))}")
     agent_words = [f"colinux.agent={AGENT_TTY}"] if agent else []
     # In one line: a word in quotes may have blanks.
@@ -141,14 +145,14 @@ class Guest:
         # The daemon is the script's very process, so that its exit code is the run's and its
         # number is known; a port can be opened once only, so input and output share the opening.
         self._run = self.host.start(
-            f"echo $$ > {self._pid_file}; printf %s {shlex.quote(file)} > {self._conf_file}; "
+            f"echo $$ > {self.pid_file}; printf %s {shlex.quote(file)} > {self._conf_file}; "
             f"exec {DAEMON} @{self._conf_file} 0<>{console} 1>&0",
             on_output=self._daemon_log.write,
         )
         self._began = time.monotonic()
 
     @property
-    def _pid_file(self) -> str:
+    def pid_file(self) -> str:
         return f"/tmp/{self.name}.pid"
 
     @property
@@ -166,6 +170,13 @@ class Guest:
             raise Stop(judge_guest(GuestSeen(self.console, self.daemon, run.status, waited)))
         self.boot_seconds = waited
 
+    def expect_again(self) -> None:
+        """The daemon is going to start the same guest anew: what counts from here on is the new one's."""
+        self._console_log.mark("and again")
+        self.agent.forget()
+        self._console.clear()
+        self._began = time.monotonic()
+
     def wait_end(self, seconds: float) -> int | None:
         """The daemon's exit code, or None when the guest is still there after so long."""
         assert self._run
@@ -182,7 +193,7 @@ class Guest:
     def kill(self) -> int:
         """kill -9 the daemon; its exit status as its shell would say it (137)."""
         assert self._run
-        self.host.run(f"kill -9 $(cat {self._pid_file})")
+        self.host.run(f"kill -9 $(cat {self.pid_file})")
         return self.host.wait(self._run)
 
     def stop(self) -> None:

@@ -18,6 +18,7 @@ from runtime.launcher.verdict import HostSeen, Outcome, Stop, judge_host, last_l
 # Where the host's initramfs carries what is tested.
 DRIVER = "/colinux/colinux.ko"
 DAEMON = "/colinux/colinux-daemon"
+CTL = "/colinux/colinux-ctl"
 KERNEL = "/colinux/vmlinux"
 INITRD = "/colinux/initrd"
 # Those of the machine that runs beside the one that is booted.

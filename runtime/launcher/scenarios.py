@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from runtime.launcher import clock
+from runtime.launcher import clock, control
 from runtime.launcher.agent import Run
 from runtime.launcher.checks import GUEST_CHECKS
 from runtime.launcher.guest import Guest
@@ -38,7 +38,7 @@ HOST_CHECKS: Mapping[str, Callable[[Lab], None]] = {
 }
 
 # Names that colinux.toml may use for a machine's checks.
-CHECKS = frozenset(GUEST_CHECKS) | frozenset(HOST_CHECKS) | {"poweroff"}
+CHECKS = frozenset(GUEST_CHECKS) | frozenset(HOST_CHECKS) | {"poweroff", "control", "stop"}
 
 Around = Callable[[Lab, Sequence[Guest]], AbstractContextManager[None]]
 
@@ -63,8 +63,12 @@ def play(lab: Lab, scenario: Scenario) -> None:
     lab.report.add("boot", True, f"up after {lab.boot_seconds or 0:.1f} s", lab.boot_seconds or 0.0)
     with scenario.around(lab, guests):
         lab.check(guests, [name for name in names if name in GUEST_CHECKS])
+    if "control" in names:
+        control.control(lab, guests)
     if "poweroff" in names:
         lab.power_off(guests)
+    elif "stop" in names:
+        control.stop(lab, guests)
     for guest in guests:
         guest.stop()
     lab.disk_same()

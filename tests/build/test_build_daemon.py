@@ -18,7 +18,7 @@ pytestmark = pytest.mark.build
 
 def copy(folder: Path) -> Paths:
     """The sources of the programs in another place."""
-    for part in ("abi", "daemon", "agent"):
+    for part in ("abi", "daemon", "client", "agent"):
         shutil.copytree(checkout().root / "runtime" / part, folder / "runtime" / part)
     return Paths(folder)
 
@@ -34,7 +34,11 @@ def test_two_places_one_program(tmp_path: Path) -> None:
         told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, env={})
         assert told.stdout.startswith("colinux-daemon 1.2.3, ")
         assert b"INTERP" not in subprocess.run(["readelf", "-lW", program], capture_output=True, check=True).stdout
-        assert [path.name for path in program.parent.iterdir()] == ["colinux-daemon"]
+        client = program.with_name("colinux-ctl")
+        assert str(tmp_path).encode() not in client.read_bytes()
+        told = subprocess.run([client, "--version"], capture_output=True, text=True, check=True, env={})
+        assert told.stdout == "colinux-ctl 1.2.3\n"
+        assert sorted(path.name for path in program.parent.iterdir()) == ["colinux-ctl", "colinux-daemon"]
     assert built[0] == built[1]
 
 

@@ -7,14 +7,17 @@ once for each state of the sources, into build/test/daemon/.
 
 from __future__ import annotations
 
+import atexit
 import concurrent.futures
 import fcntl
 import functools
 import os
 import pty
+import shutil
 import signal
 import struct
 import subprocess
+import tempfile
 import termios
 import time
 from pathlib import Path
@@ -36,7 +39,8 @@ FLAGS = (
     "-Werror",
     "-pthread",
     *SANITIZE,
-    *(f"-I{folder}" for folder in (PATHS.root / "runtime/abi", PATHS.root / "runtime/daemon", HARNESS)),
+    *(f"-I{PATHS.root / folder}" for folder in ("runtime/abi", "runtime/daemon", "runtime/client")),
+    f"-I{HARNESS}",
 )
 SUPPORT = ("check_failed", "fake_driver", "fake_wire", "guest", "console_guest", "p9_client")
 # A report of theirs must be told from an exit code of the daemon.
@@ -49,14 +53,15 @@ ENVIRONMENT = {
 
 @functools.cache
 def programs() -> Path:
-    """The folder with `daemon` (the real one), `fake-daemon` (a scripted guest instead of a driver),
+    """The folder with `daemon` (the real one), `fake-daemon` (a scripted guest instead of a driver), clients,
     and each tests/unit/daemon/{test,fuzz}_*.c as a program."""
     product = pipeline_daemon.daemon_sources("linux", PATHS)
+    clients = sorted((PATHS.root / "runtime/client").glob("*.c"))
     harness = sorted(HARNESS.glob("*.c"))
     key = digest.of_json(
         [
             digest.tree_digest(
-                [PATHS.root / "runtime/daemon", PATHS.root / "runtime/abi", HARNESS], PATHS.root
+                [*(PATHS.root / "runtime" / part for part in ("daemon", "client", "abi")), HARNESS], PATHS.root
             ),
             FLAGS,
             subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True).stdout,
@@ -69,7 +74,7 @@ def programs() -> Path:
         for old in folder.parent.glob("*"):
             remove(old)
         with atomic_dir(folder) as new:
-            _compile(new, (*product, *harness))
+            _compile(new, (*product, *clients, *harness))
             _link(new, product, harness)
     return folder
 
@@ -93,6 +98,8 @@ def _link(folder: Path, product: tuple[Path, ...], harness: list[Path]) -> None:
     library = [stem for stem in doorless if stem != "main"]
     link("daemon", *every)
     link("fake-daemon", *doorless, *SUPPORT, "guest_program")
+    for client in pipeline_daemon.CLIENT_SOURCES:
+        link(client, *(path.stem for path in pipeline_daemon.client_sources(client, PATHS)))
     for path in harness:
         if path.stem.startswith(("test_", "fuzz_")):
             frame = ("check",) if path.stem.startswith("test_") else ()
@@ -173,8 +180,16 @@ def kernel(
 # --- daemons ------------------------------------------------------------------------------------
 
 
+@functools.cache
+def run_folder() -> Path:
+    """Where guests of these tests are found: a path short enough for a socket, nobody else's, gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="co-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, **ENVIRONMENT, **more}
+    return {**os.environ, **ENVIRONMENT, "COLINUX_RUN": str(run_folder()), **more}
 
 
 def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,8 @@ scripts by what they contain, so that whole boots are played in a second. Words
     complain      the host's log has an oops           bad-disk      host and guest read different disks
     no-nmi        NMIs do not arrive                   linger        it stays after SIGTERM
     slow-clock    the guest's clock jumps under load   no-double     a lost stack ends in another panic
+    no-ctl        colinux-ctl gets no answer           bad-stop      a guest that is stopped ends with 1
+    same-boot     a reboot is none
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ CONSOLE = next(m[1] for word in sys.argv if (m := re.match(r"file,id=serial,path
 DISK = "d" * 64
 FILE = "f" * 64
 STATE = ("ldt", "segments", "watch", "int80", "tls", "bases", "syscall", "compat32", "fast32")
-state = {"guests": 0, "nmis": 0, "mces": 0, "driver": False}
+state = {"guests": 0, "nmis": 0, "mces": 0, "driver": False, "asked": 0, "boots": 0}
 
 
 def console(text: str) -> None:
@@ -162,6 +164,7 @@ class Guest:
             ("readlink -f", "cobd0=/dev/vda\nserial.cobd0=cobd0\n" + "hda1=/dev/vda\n" * ("hda1" in script)),
             ("clock 0", f"epoch={time.time() + (0.2 if 'slow-clock' in MODES and loaded else 0):.6f}\n"),
             ("is-system-running", "running\n"),
+            ("boot_id", f"{state['boots']}-0\n"),
             ("apt-get", "apt 2.6.1 (amd64)\n"),
             ("serial-getty", "getty=active\n"),
         ]  # fmt: skip
@@ -177,7 +180,36 @@ loads: list[str] = []
 loaded: list[str] = []  # the same in the guests
 
 
+def ctl(host: Line, number: str, command: str, slot: int) -> None:
+    """colinux-ctl --json on the host."""
+    guest = guests.get(slot)
+    state["asked"] += 1
+    status = {"ok": True, "name": f"guest{slot}", "pid": 70 + slot, "state": "running", "memory_mib": 128}
+    if command == "list":
+        alive = [n for n, one in guests.items() if not one.over]
+        return host.answer(number, 0, json.dumps([{"name": f"guest{n}", "pid": 70 + n} for n in alive]) + "\n")
+    if "no-ctl" in MODES or guest is None:
+        return host.answer(number, 1, "colinux-ctl: the guest's daemon does not answer\n")
+    if command == "stop":
+        guest.end(int("bad-stop" in MODES))
+        status = {"event": "ended", "exit_code": int("bad-stop" in MODES), "reason": ""}
+    if command == "reboot":
+        status = {"event": "restarted", "exit_code": 0, "reason": ""}
+        state["boots"] += "same-boot" not in MODES
+        guest.line.send("hello 1 hvc1\n")
+    if command == "stats":
+        queues = [{"size": 64, "taken": state["asked"], "returned": state["asked"]} for _ in range(2)]
+        status |= {
+            "guest": {"switches": 9 * state["asked"], "interrupts": 9, "doorbells": 9, "running_ms": 9, "idle_share": 0.9},
+            "devices": [{"name": name, "state": "running", "complaints": 0, "queues": queues}
+                        for name in ("console", "cobd0", "ttys0")],
+        }  # fmt: skip
+    return host.answer(number, 0, json.dumps(status) + "\n")
+
+
 def host_run(host: Line, number: str, script: str) -> None:
+    if m := re.search(r"colinux-ctl --json (\w+)(?: guest(\d))?", script):
+        return ctl(host, number, m[1], int(m[2] or 0))
     if "colinux-daemon" in script:
         guest = Guest(host, number, script)
         guests[guest.slot] = guest
@@ -212,6 +244,7 @@ def host_run(host: Line, number: str, script: str) -> None:
         ("timers 30", 0, "sleep10_median_ms=10.2\n"),
         ("NMI:", 0, f"NMI: {seen} {seen} Non-maskable interrupts\n"),
         ("MCE:", 0, f"MCE: {state['mces']} 0 Machine check exceptions\n"),
+        ("cat /tmp/guest0.pid", 0, "70\n"),
         ("kill -9", 0, ""),
         ("echo hello-host", 0, "hello-host\n"),
     ]

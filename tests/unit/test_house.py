@@ -14,7 +14,7 @@ import pytest
 from pipeline.daemon import FLAGS
 
 ROOT = Path(__file__).resolve().parents[2]
-INCLUDES = [f"-I{ROOT / 'runtime' / part}" for part in ("abi", "daemon", "agent")]
+INCLUDES = [f"-I{ROOT / 'runtime' / part}" for part in ("abi", "daemon", "client", "agent")]
 PYTHON = ("pipeline/*.py", "runtime/launcher/*.py", "toolchain/*.py")
 STARTS_A_PROGRAM = re.compile(r"^\s*(import subprocess|from subprocess)|os\.(system|popen|exec|spawn|fork)\w*\(", re.M)
 C_FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-fsyntax-only"]
@@ -56,7 +56,7 @@ def test_shellcheck() -> None:
 
 
 def test_user_mode_c_compiles_without_a_warning() -> None:
-    sources = not_of("windows", "runtime/daemon/*.c", "runtime/agent/*.c", "runtime/libc/*.c", "tests/boot/driver/*.c",
+    sources = not_of("windows", "runtime/daemon/*.c", "runtime/client/*.c", "runtime/agent/*.c", "runtime/libc/*.c", "tests/boot/driver/*.c",
                      "tests/bench/*.c")
     assert len(sources) > 10
     passes("gcc", *C_FLAGS, "-D_GNU_SOURCE", *INCLUDES, *sources)
@@ -66,7 +66,8 @@ def test_user_mode_c_compiles_for_32_bits() -> None:
     """Daemon, agent and checks run on i386 hosts and in i386 guests, too."""
     if not shutil.which("i686-linux-gnu-gcc-12"):
         pytest.skip("i686-linux-gnu-gcc-12 is not installed (./doit setup installs it)")
-    sources = not_of("windows", "runtime/daemon/*.c", "runtime/agent/*.c", "runtime/libc/*.c")
+    sources = not_of("windows", "runtime/daemon/*.c", "runtime/client/*.c", "runtime/agent/*.c",
+                     "runtime/libc/*.c")
     passes("i686-linux-gnu-gcc-12", *C_FLAGS, *FLAGS[1:4], *INCLUDES, *sources)
 
 

@@ -94,6 +94,15 @@ def test_a_daemon_is_started_from_a_configuration_file(tmp_path: Path) -> None:
                                     '"dyndbg=file a.c +p" panic=1 root=/dev/vda')
 
 
+@pytest.mark.parametrize(("modes", "control", "stop"), [
+    ("", "pass", "pass"), ("no-ctl", "fail", "fail"), ("same-boot", "fail", "pass"), ("bad-stop", "pass", "fail"),
+])  # fmt: skip
+def test_a_guest_is_controlled_from_its_host(stage: Stage, modes: str, control: str, stop: str) -> None:
+    judged = stage.judge(machine("led", modes, checks=("uname", "control", "stop")))
+    assert judged.good == (control == stop == "pass")
+    assert (status(judged)["control"], status(judged)["stop"]) == (control, stop)
+
+
 @pytest.mark.parametrize(("modes", "verdict"), [("", "pass"), ("slow-clock", "check-failed")])
 def test_a_clock_that_drifts_under_load_is_found(stage: Stage, modes: str, verdict: str) -> None:
     judged = stage.judge(machine("ticks", modes, scenario="clock", checks=("uname", "poweroff")))

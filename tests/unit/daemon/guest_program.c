@@ -258,6 +258,11 @@ static void program(void)
 	static char *volatile whole;
 	char *script, *line;
 
+	/* the daemon may start it anew */
+	memset(queues, 0, sizeof(queues));
+	buffers = 0;
+	guest_release(0);
+	free(whole);
 	script = whole = strdup(getenv("FAKE_GUEST") ? getenv("FAKE_GUEST") : "");
 	while ((line = strsep(&script, ";")))
 		if (*line)

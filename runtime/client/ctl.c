@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* colinux-ctl: looks at running guests and ends them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "ctl_print.h"
+#include "json_read.h"
+
+#ifndef CO_RELEASE
+#define CO_RELEASE "development"
+#endif
+
+enum { DONE = 0, FAILED = 1, USAGE = 2 };
+
+struct ctl {
+	const char *command, *name;
+	bool json, no_wait;
+	char chosen[CLIENT_NAME_SIZE];
+	char reply[CLIENT_REPLY_MAX];
+};
+
+static const char manual[] =
+"usage: colinux-ctl [--json] COMMAND [NAME]\n"
+"\n"
+"Looks at guests of this user that run, and ends them. A guest's name is its\n"
+"configuration's name=, or the file's name; it may be left out when one runs.\n"
+"\n"
+"  list            all of them\n"
+"  status [NAME]   one in more detail\n"
+"  stats [NAME]    its switches and interrupts, what it ran and idled, its devices\n"
+"  stop [NAME]     ask it to shut down; it is ended when its shutdown-timeout is over\n"
+"  reboot [NAME]   the same, and start it anew in the same daemon\n"
+"  kill [NAME]     end it at once: it loses what it has not written yet\n"
+"  wait [NAME]     wait for its end\n"
+"\n"
+"  --json          answers as JSON: a line, of list an array\n"
+"  --no-wait       stop, reboot and kill: only say so, do not wait for the end\n"
+"  --version, --help\n"
+"\n"
+"Exit status: 0 it is done; with stop and wait: the guest shut down by itself;\n"
+"1 it is not, the reason is on stderr; 2 a mistake in the command line.\n";
+
+static int fail(const struct error *error)
+{
+	fprintf(stderr, "colinux-ctl: %s\n", error->text);
+	return FAILED;
+}
+
+static int show(const struct ctl *ctl, void (*print)(const char *))
+{
+	if (ctl->json)
+		puts(ctl->reply);
+	else
+		print(ctl->reply);
+	return DONE;
+}
+
+/* --- commands --- */
+
+static int list(struct ctl *ctl)
+{
+	char (*names)[CLIENT_NAME_SIZE], chosen[CLIENT_NAME_SIZE];
+	struct error error = { 0 };
+	int count, i, fd, shown = 0, result = DONE;
+
+	count = client_list(&names, &error);
+	if (count < 0)
+		return fail(&error);
+	if (ctl->json)
+		putchar('[');
+	else if (count)
+		print_list_line(NULL);
+	for (i = 0; i < count; i++) {
+		fd = client_connect(names[i], chosen, &error);
+		if (fd < 0)
+			continue;	/* it has just ended */
+		if (client_ask(fd, "status", ctl->reply, CLIENT_PATIENCE_MS, &error) ||
+		    client_refused(ctl->reply, &error)) {
+			fprintf(stderr, "colinux-ctl: %s: %s\n", names[i], error.text);
+			result = FAILED;
+		} else if (ctl->json) {
+			printf("%s%s", shown++ ? "," : "", ctl->reply);
+		} else {
+			print_list_line(ctl->reply);
+		}
+		close(fd);
+	}
+	if (ctl->json)
+		puts("]");
+	free(names);
+	return result;
+}
+
+static int look(struct ctl *ctl, int fd, struct error *error)
+{
+	if (client_ask(fd, ctl->command, ctl->reply, CLIENT_PATIENCE_MS, error) ||
+	    client_refused(ctl->reply, error))
+		return fail(error);
+	return show(ctl, strcmp(ctl->command, "stats") ? print_status : print_stats);
+}
+
+/* How it came out: the event's line is in ctl->reply. */
+static int outcome(struct ctl *ctl)
+{
+	char event[32], reason[400];
+	int code = json_number(json_find(ctl->reply, "exit_code"));
+
+	json_string(json_find(ctl->reply, "event"), event, sizeof(event));
+	json_string(json_find(ctl->reply, "reason"), reason, sizeof(reason));
+	if (ctl->json)
+		puts(ctl->reply);
+	/* what was killed has not shut down, and should not */
+	if (!code || !strcmp(ctl->command, "kill"))
+		return DONE;
+	fprintf(stderr, "colinux-ctl: %s %s (exit code %d): %s\n", ctl->chosen, event, code, reason);
+	return FAILED;
+}
+
+static int change(struct ctl *ctl, int fd, struct error *error)
+{
+	if (client_ask(fd, ctl->command, ctl->reply, CLIENT_PATIENCE_MS, error) ||
+	    client_refused(ctl->reply, error))
+		return fail(error);
+	if (ctl->no_wait) {
+		if (ctl->json)
+			puts(ctl->reply);
+		return DONE;
+	}
+	if (client_ask(fd, NULL, ctl->reply, -1, error))
+		return fail(error);
+	return outcome(ctl);
+}
+
+static const struct command {
+	const char *word;
+	int (*run)(struct ctl *ctl, int fd, struct error *error);
+} commands[] = {
+	{ "list", NULL },
+	{ "status", look },
+	{ "stats", look },
+	{ "stop", change },
+	{ "reboot", change },
+	{ "kill", change },
+	{ "wait", change },
+};
+
+static const struct command *find(const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (!strcmp(commands[i].word, word))
+			return &commands[i];
+	return NULL;
+}
+
+static int run(struct ctl *ctl, const struct command *command)
+{
+	struct error error = { 0 };
+	int fd, result;
+
+	if (!command->run)
+		return list(ctl);
+	fd = client_connect(ctl->name, ctl->chosen, &error);
+	if (fd < 0)
+		return fail(&error);
+	result = command->run(ctl, fd, &error);
+	close(fd);
+	return result;
+}
+
+/* --- the command line --- */
+
+static int misuse(const char *what, const char *word)
+{
+	fprintf(stderr, "colinux-ctl: %s%s; see --help\n", what, word);
+	return USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static struct ctl ctl;
+	const struct command *command;
+	int i, result;
+
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return fputs(manual, stdout) < 0 || fflush(stdout) ? FAILED : DONE;
+		if (!strcmp(argv[i], "--version"))
+			return printf("colinux-ctl %s\n", CO_RELEASE) < 0 || fflush(stdout) ? FAILED : DONE;
+		if (!strcmp(argv[i], "--json"))
+			ctl.json = true;
+		else if (!strcmp(argv[i], "--no-wait"))
+			ctl.no_wait = true;
+		else if (argv[i][0] == '-')
+			return misuse("unknown switch ", argv[i]);
+		else if (!ctl.command)
+			ctl.command = argv[i];
+		else if (!ctl.name)
+			ctl.name = argv[i];
+		else
+			return misuse("one guest at a time, not also ", argv[i]);
+	}
+	if (!ctl.command)
+		return misuse("a command is needed", "");
+	command = find(ctl.command);
+	if (!command)
+		return misuse("unknown command ", ctl.command);
+	if (!command->run && ctl.name)
+		return misuse("list takes no name, but has ", ctl.name);
+	result = run(&ctl, command);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "colinux-ctl: writing to stdout failed\n");
+		return FAILED;
+	}
+	return result;
+}

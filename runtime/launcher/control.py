@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""colinux-ctl on the host, at a guest that works: what it tells is true, what it asks for happens.
+
+control  list, status and stats of each guest; then each is rebooted, one after the other, in its daemon
+stop     instead of switching itself off, the guest is stopped from the host
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from runtime.launcher.checks import Expect
+from runtime.launcher.guest import Guest
+from runtime.launcher.host import CTL
+from runtime.launcher.lab import Lab
+from runtime.launcher.report import Stopwatch
+from runtime.launcher.verdict import last_lines
+
+# Another one in each boot of a kernel, in every series.
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
+ASK_SECONDS = 30
+
+
+class Refused(Exception):
+    """colinux-ctl did not do it, or said something that is no JSON."""
+
+
+def ask(lab: Lab, words: str, seconds: float = ASK_SECONDS) -> Any:
+    """What `colinux-ctl --json` answers. Raises Refused."""
+    status, text = lab.host.run(f"{CTL} --json {words}", seconds)
+    try:
+        answer = json.loads(text.splitlines()[0])
+    except (IndexError, ValueError):
+        answer = None
+    if status or answer is None:
+        raise Refused(f"colinux-ctl {words} ended with {status}: {last_lines(text, 5)}")
+    return answer
+
+
+def look(lab: Lab, guest: Guest, expect: Expect) -> str:
+    """Everything that can be asked about a guest, twice while it works; a line about it."""
+    listed = {one["name"]: one for one in ask(lab, "list")}
+    pid = int(lab.host.ask(f"cat {guest.pid_file}"))
+    running = sum(one.running for one in lab.guests)
+    expect.that(len(listed) == running, f"{running} guests run, listed are {sorted(listed)}")
+    expect.that(listed.get(guest.name, {}).get("pid") == pid, f"{guest.name} with pid {pid} is not listed")
+    before = ask(lab, f"stats {guest.name}")
+    guest.run(BOOT_ID, ASK_SECONDS)
+    after = ask(lab, f"stats {guest.name}")
+    expect.that(after["state"] == "running", f"its state is {after['state']}")
+    expect.that(after["memory_mib"] == guest.config.memory_mib, f"it has {after['memory_mib']} MiB")
+    for what in ("switches", "interrupts", "doorbells", "running_ms"):
+        expect.that(after["guest"][what] > 0, f"no {what}")
+    expect.that(after["guest"]["switches"] > before["guest"]["switches"], "no switches for a script")
+    expect.that(0 < after["guest"]["idle_share"] < 1, f"idle share {after['guest']['idle_share']}")
+    devices = {device["name"]: device for device in after["devices"]}
+    names = {"console", "ttys0", *(f"cobd{number}" for number in range(len(guest.config.disks)))}
+    expect.that(names <= devices.keys(), f"its devices are {sorted(devices)}")
+    # not every series has drivers for all that there is
+    for name in sorted(names & devices.keys()):
+        device = devices[name]
+        expect.that(device["state"] == "running" and device["complaints"] == 0, f"{name} is {device}")
+    # what a script said in the guest came over this line's second queue
+    said = [device["ttys0"]["queues"][1]["returned"] for device in
+            ({one["name"]: one for one in stats["devices"]} for stats in (before, after))]  # fmt: skip
+    expect.that(said[1] > said[0], f"ttys0 returned {said[0]}, then {said[1]} chains")
+    return f"{after['guest']['switches']} switches, {100 * after['guest']['idle_share']:.0f} % idle"
+
+
+def reboot(lab: Lab, guest: Guest, expect: Expect) -> str:
+    """The guest boots again; its daemon stays. A line about it."""
+    pid = lab.host.ask(f"cat {guest.pid_file}")
+    first = guest.run(BOOT_ID, ASK_SECONDS)[1]
+    guest.expect_again()
+    lab.guests_run += 1
+    event = ask(lab, f"reboot {guest.name}", lab.check_limit)
+    expect.that(event["event"] == "restarted", f"the reboot came to {event}")
+    guest.wait_up(lab.boot_limit)
+    second = guest.run(BOOT_ID, ASK_SECONDS)[1]
+    expect.that(bool(first.strip()) and first != second, "it is the same boot as before")
+    told = ask(lab, f"status {guest.name}")
+    expect.that(f"{told['pid']}\n" == pid, f"daemon {pid.strip()} became {told['pid']}")
+    return f"rebooted in {guest.boot_seconds or 0:.1f} s"
+
+
+def control(lab: Lab, guests: Sequence[Guest]) -> None:
+    """The check `control`."""
+    for guest in guests:
+        watch, expect = Stopwatch(), Expect()
+        try:
+            text = f"{look(lab, guest, expect)}; {reboot(lab, guest, expect)}"
+        except Refused as refused:
+            text = str(refused)
+            expect.that(False, text)
+        judged = expect.judged(text)
+        name = "control" + (f"@{guest.slot}" if len(guests) > 1 else "")
+        lab.report.add(name, judged.good, judged.text, watch.seconds)
+
+
+def stop(lab: Lab, guests: Sequence[Guest]) -> None:
+    """The check `stop`: asked for on the host, the guest's own shutdown is clean."""
+    for guest in guests:
+        watch, expect = Stopwatch(), Expect()
+        try:
+            event = ask(lab, f"stop {guest.name}", lab.check_limit)
+            expect.that(event == {"event": "ended", "exit_code": 0, "reason": ""}, f"it came to {event}")
+        except Refused as refused:
+            expect.that(False, str(refused))
+        status = guest.wait_end(lab.check_limit)
+        expect.that(status == 0, f"the daemon ended with {status}\n{last_lines(guest.daemon)}")
+        judged = expect.judged("the daemon ended with 0")
+        name = "stop" + (f"@{guest.slot}" if len(guests) > 1 else "")
+        lab.report.add(name, judged.good, judged.text, watch.seconds)
+        guest.stop()

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * fuzz_control SEED COUNT: lines for the control door, mutations of good ones, with
+ * room for the answer or not, with a guest or none. Every answer is one line of balanced
+ * JSON. Prints how many were granted.
+ */
+#include "block.h"
+#include "check.h"
+#include "control.h"
+#include "guest.h"
+
+static unsigned long long state;
+
+static u32 below(u32 limit)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (state >> 16) % limit;
+}
+
+static size_t compose(char *line)
+{
+	static const char *const words[] = {
+		"status", "stats", "stop", "reboot", "kill", "wait", "console", "console console 80x25", "",
+		" ", "\t", "\r", "\"", "\\", "\x7f", "\xc3\xbc", "{}", "%s%n", "0", "stats\nstats", "ttys0", "x",
+	};
+	size_t bytes = 0, at;
+	u32 count = 1 + below(2) * below(60);
+
+	while (count--) {
+		const char *word = words[below(sizeof(words) / sizeof(*words))];
+
+		at = strlen(word);
+		if (bytes + at > CONTROL_REQUEST_MAX + 40)
+			break;
+		memcpy(line + bytes, word, at);
+		bytes += at;
+	}
+	for (count = below(4) ? 0 : 1 + below(3); count && bytes; count--)
+		line[below(bytes)] = below(4) ? below(256) : 0;
+	return bytes;
+}
+
+/* One object, its brackets and quotes in pairs, nothing that a terminal would obey. */
+static void check_json(const struct json_text *json)
+{
+	char open[16];
+	size_t depth = 0, i;
+	bool quoted = false;
+
+	CHECK(json->used == strlen(json->text) && json->used > 10 && json->text[0] == '{');
+	for (i = 0; i < json->used; i++) {
+		unsigned char c = json->text[i];
+
+		CHECK(c >= 0x20 && c != 0x7f);
+		if (c == '\\' && quoted)
+			i++;
+		else if (c == '"')
+			quoted = !quoted;
+		else if (!quoted && (c == '{' || c == '['))
+			open[depth++] = c;
+		else if (!quoted && (c == '}' || c == ']'))
+			CHECK(depth && open[--depth] == (c == '}' ? '{' : '['));
+		CHECK(depth < sizeof(open) && (depth || i == json->used - 1));
+	}
+	CHECK(!depth && !quoted);
+}
+
+static bool try_line(const struct control_view *view, const char *line, size_t bytes)
+{
+	size_t size = below(4) ? CONTROL_REPLY_MAX : CONTROL_REPLY_MIN + below(1000);
+	/* exactly as long, so that the sanitizer sees one byte too far */
+	char *exact = malloc(bytes + !bytes), *reply = malloc(size);
+	enum control_then then;
+	struct json_text json;
+	bool granted, text = true;
+	size_t i;
+
+	memcpy(exact, line, bytes);
+	json_begin(&json, reply, size);
+	then = control_answer(view, exact, bytes, &json);
+	check_json(&json);
+	for (i = 0; i < bytes; i++)
+		text &= line[i] >= 0x20 && line[i] < 0x7f;
+	CHECK((then == CONTROL_HANG_UP) == (!text || bytes >= CONTROL_REQUEST_MAX));
+	granted = !strncmp(json.text, "{\"ok\":true", 10);
+	CHECK(granted || strstr(json.text, "\"error\":\""));
+	free(exact);
+	free(reply);
+	return granted;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options options = { .kernel.text = (char *)"a \"kernel\"\n\xe9\x1b[2J", .mem_mib = 64 };
+	static struct machine machine = { .options = &options, .ndevices = 1 };
+	struct control_view view = { .name = "fuzz" };
+	unsigned long long granted = 0, count;
+	struct co_note note = { 0 };
+	struct error error;
+	char line[CONTROL_REQUEST_MAX + 64];
+	size_t bytes;
+
+	CHECK(argc == 3);
+	state = strtoull(argv[1], NULL, 10) * 0x9e3779b97f4a7c15ull + 1;
+	check_file("disk", 4096);
+	CHECK(!vm_open(&machine.vm, &error) && !vm_create(&machine.vm, 80 << 20, 0, &note, &error));
+	machine.disk[0] = block_open("cobd0", "disk", NULL, false, &error);
+	CHECK(machine.disk[0] && !block_attach(machine.disk[0], &machine.vm, 0, &error));
+	machine.device[0] = block_device(machine.disk[0]);
+	for (count = strtoull(argv[2], NULL, 10); count; count--) {
+		view.machine = below(8) ? &machine : NULL;
+		bytes = compose(line);
+		granted += try_line(&view, line, bytes);
+	}
+	block_close(machine.disk[0]);
+	vm_close(&machine.vm);
+	printf("%llu\n", granted);
+	return 0;
+}
