@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from release_kit import project
 
 from pipeline import process
 from pipeline.errors import BuildFailed, UserError
 from pipeline.paths import Paths
-from pipeline.reproduce import check, compare, second, variation
+from pipeline.reproduce import again, check, compare, second, variation
 from pipeline.reproduce.variation import Place
 from pipeline.tasks import Project
 
@@ -171,6 +172,23 @@ def test_a_difference_fails_and_is_explained(tmp_path: Path, capsys: pytest.Capt
     assert "DIFFERS task:of" in told and "same    task:good" in told
     evidence = json.loads((one / "build/repro/result.json").read_text())
     assert evidence["reproducible"] is False and evidence["compared"]["task:good"]["differences"] == []
+
+
+# --- archives -------------------------------------------------------------------------------
+
+
+def test_archives_are_packed_alike_wherever_the_build_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = (project(tmp_path / name, monkeypatch) for name in ("here", "a/longer/place"))
+    names = again.pack(["small", "disk"], here.decl, here.paths)
+    assert again.pack(["small", "disk"], there.decl, there.paths) == names
+    assert names == ["colinux-0.8.0-small.tar.zst", "colinux-0.8.0-disk.tar.zst", "colinux-0.8.0-debug.tar.zst"]
+    folder = again.archives(here.paths).relative_to(here.root).as_posix()
+    seen = compare.compare(here.root, there.root, [folder])
+    assert (seen.files, seen.differences) == (3, [])
+    there.built("kernel").write_bytes(b"built otherwise")
+    again.pack(["small", "disk"], there.decl, there.paths)
+    assert [one.path for one in compare.compare(here.root, there.root, [folder]).differences] == [
+        f"{folder}/{name}" for name in sorted(names[:2])]
 
 
 # --- the second checkout --------------------------------------------------------------------
