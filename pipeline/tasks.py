@@ -22,6 +22,7 @@ from pipeline import (
     kernel,
     libc,
     ntdriver,
+    ntharness,
     patching,
     rootfs,
     sources,
@@ -83,7 +84,8 @@ class Project:
     def machine_needs(self, machine: Machine) -> tuple[str, ...]:
         """The tasks whose artifacts a machine boots with."""
         host = self.declaration.hosts[machine.host]
-        needs = [f"driver:{host.name}", f"daemon:{host.os}-{host.arch}", f"agent:{host.arch}", f"host:{host.name}"]
+        driven = ntharness.name(machine.nt, host) if machine.nt else host.name
+        needs = [f"driver:{driven}", f"daemon:{host.os}-{host.arch}", f"agent:{host.arch}", f"host:{host.name}"]
         for one in (machine, *([self.declaration.machines[machine.beside]] if machine.beside else [])):
             images = [one.initramfs, *(disk.rootfs for disk in one.disks)]
             needs += [f"kernel:{one.kernel}", f"agent:{self.declaration.kernels[one.kernel].arch}"]
@@ -197,6 +199,13 @@ class Project:
                 f"driver:{target.name}", f"build the host driver for Windows ({target.arch})",
                 functools.partial(ntdriver.build, target, self.version, self.paths),
                 functools.partial(ntdriver.job, target, self.version, self.paths), ("setup",))
+        # Whatever a machine wants to see colinux.sys in.
+        for nt, name in sorted({(one.nt, one.host) for one in self.declaration.machines.values() if one.nt}):
+            host, target = self.declaration.hosts[name], windows.targets()[nt]
+            yield Work(
+                f"driver:{ntharness.name(nt, host)}", f"build the harness for {nt}'s colinux.sys inside {name}",
+                functools.partial(ntharness.build, target, host, self.paths),
+                functools.partial(ntharness.job, target, host, self.paths), (f"driver:{nt}", f"host:{name}"))
 
     def daemons(self) -> Iterator[Work]:
         """The user-mode side of each host."""

@@ -18,6 +18,7 @@ from pipeline.declaration.schema import (
     Type,
     Variant,
 )
+from toolchain import windows
 
 MAX_MEMORY_MIB = 64 << 10
 DAY = 24 * 3600
@@ -216,6 +217,8 @@ MACHINE = Table(
         "cmdline": Key(LINE, default=""),
         "guests": Key(Number(1, 8, "guests at once"), default=1),
         "beside": Key(Reference("machine")),  # run that one's guest at the same time, as the second
+        # that Windows' colinux.sys as the driver, in a harness inside the (Linux) host's kernel
+        "nt": Key(Choice("Windows", frozenset(windows.targets()))),
         "scenario": Key(Choice("scenario", SCENARIOS), default="basic"),
         "checks": Key(List(Choice("check", CHECKS)), default=[]),
         "driver_args": Key(List(Text("a parameter of the driver like scatter=1", r"[a-z_]+=\S+")), default=[]),

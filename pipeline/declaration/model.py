@@ -260,6 +260,8 @@ class Machine:
     `cmdline` is words for the daemon: for the guest kernel's command line, or keys of coLinux's (hda1=:cobd0).
 
     `beside` names a machine whose guest runs at the same time, in the second slot.
+
+    `nt`: the driver is the named Windows' colinux.sys (toolchain/windows.toml), in a harness inside the host's kernel.
     """
 
     name: str
@@ -277,6 +279,7 @@ class Machine:
     timeouts: Timeouts
     qemu: Qemu
     beside: str | None = None
+    nt: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipeline import rootfs
+from pipeline import ntharness, rootfs
 from pipeline.declaration.model import Declaration, Disk, Host, Kernel, Machine
 from pipeline.errors import UserError
 from pipeline.paths import Paths
@@ -91,13 +91,15 @@ def find(name: str, decl: Declaration, paths: Paths) -> Artifacts:
         other = decl.machines[machine.beside]
         guests.append(Payload(other, decl.kernels[other.kernel], "beside:", BESIDE))
     files = {
-        "driver": paths.driver(host.name) / "colinux.ko",
+        "driver": paths.driver(ntharness.name(machine.nt, host) if machine.nt else host.name) / "colinux.ko",
         "daemon": paths.daemon(host.osarch) / "colinux-daemon",
         "ctl": paths.daemon(host.osarch) / "colinux-ctl",
         "agent": paths.agent(host.arch) / "colinux-agent",
         "check": paths.agent(host.arch) / "colinux-check",
         "host-kernel": paths.host(host.name) / "vmlinuz",
     }
+    if machine.nt:
+        files["nt-driver"] = paths.driver(machine.nt) / "colinux.sys"
     for guest in guests:
         files |= guest.files(decl, paths)
     return Artifacts(machine, host, files, guests)

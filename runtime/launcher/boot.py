@@ -151,7 +151,7 @@ def judge(
         outcome = conclude(stopped, seen.checks)
         evidences.write(Evidence(
             machine=name, title=artifacts.machine.title, scenario=scenario.name, outcome=outcome,
-            kernel=seen.kernel, host=f"{artifacts.host.name} {seen.host}".strip(), accel=accel,
+            kernel=seen.kernel, host=_host_name(artifacts, seen), accel=accel,
             boot_seconds=seen.boot_seconds, checks=seen.checks, host_alive_after=seen.host_alive,
             artifacts=artifacts.files,
             inputs={"lock": lock_digest, "declaration": sha256_file(decl.path)},
@@ -163,6 +163,12 @@ def judge(
     if name == decl.project.default:
         _point_default(paths, name)
     return Verdict(name, outcome, paths.boot(name))
+
+
+def _host_name(artifacts: Artifacts, seen: Seen) -> str:
+    """What the guest ran beside: the host and its kernel's release; or colinux.sys, and in which harness."""
+    name = f"{artifacts.host.name} {seen.host}".strip()
+    return f"{artifacts.machine.nt} colinux.sys (in a harness inside {name})" if artifacts.machine.nt else name
 
 
 def _attempt(

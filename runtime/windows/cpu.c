@@ -278,6 +278,7 @@ int co_os_idle(struct co_vm *vm, u64 ns)
 	due.QuadPart = -(LONGLONG)ticks;
 	status = KeWaitForSingleObject(&l->idle, UserRequest, UserMode, TRUE,
 				       ns == CO_FOREVER ? NULL : &due);
+	co_nt_slice_begin(l);		/* it has just let others run */
 	return status == STATUS_USER_APC || status == STATUS_ALERTED ? CO_E_INTR : 0;
 }
 

@@ -150,3 +150,33 @@ def test_oldest_windows_decides_what_may_be_imported() -> None:
     assert x86.version < x64.version
     # looked up at run time: no system that we name has it among its first exports
     assert "KeSaveExtendedProcessorState" not in x64.imports["ntoskrnl.exe"]
+
+
+# tests/nt/nt.h's names of NT's structures and fields -> the headers' own
+STRUCTURES = {
+    "nt_driver_object": ("DRIVER_OBJECT", {"unload": "DriverUnload", "major": "MajorFunction"}),
+    "nt_file_object": ("FILE_OBJECT", {"context": "FsContext", "flags": "Flags", "name": "FileName"}),
+    "nt_irp": ("IRP", {"system_buffer": "AssociatedIrp.SystemBuffer", "status": "IoStatus.Status",
+                       "stack": "Tail.Overlay.CurrentStackLocation"}),
+    "nt_stack": ("IO_STACK_LOCATION", {"in": "Parameters.DeviceIoControl.InputBufferLength", "file": "FileObject"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_the_harness_has_nt_s_own_structures(target: windows.Target, tmp_path: Path) -> None:
+    """What the driver's compiler makes of NT's headers is what the harness says that it is."""
+    if not shutil.which(f"{target.prefix}gcc"):
+        pytest.skip(f"{target.prefix}gcc is not installed (./doit setup installs it)")
+    said = re.findall(r"^NT_OFFSET\((\w+), (\w+), (\w+), (\w+)\);", (ROOT / "tests/nt/nt.h").read_text(), re.M)
+    lines = ["#include <ntddk.h>"]
+    for structure, field, wide, narrow in said:
+        offset = wide if target.arch == "x86_64" else narrow
+        if structure == "nt_mdl":  # the page numbers follow it
+            lines.append(f"_Static_assert(sizeof(MDL) == {offset}, \"MDL\");")
+            continue
+        name, fields = STRUCTURES[structure]
+        lines.append(f"_Static_assert(__builtin_offsetof({name}, {fields[field]}) == {offset}, \"{structure}.{field}\");")
+    assert len(lines) > 10
+    source = tmp_path / "layout.c"
+    source.write_text("\n".join(lines) + "\n")
+    subprocess.run([f"{target.prefix}gcc", "-fsyntax-only", "-isystem", ntdriver.HEADERS, source], check=True)

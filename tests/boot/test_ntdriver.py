@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""colinux.sys in ring 0, in its harness: malformed requests, fifty machines, open handles, and the host unchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtime.launcher.lab import Lab
+from tests.boot.conftest import Boot, host_program
+
+MACHINE = "nt-6.1"
+
+# A handle is held open: the driver stays. Then its holder is killed in the midst of everything.
+HELD = """
+sleep 1000 < /dev/colinux &
+holder=$!
+while ! [ "$(readlink /proc/$holder/fd/0)" = /dev/colinux ]; do sleep 0.1; done
+rmmod colinux 2> /dev/null && exit 1
+[ -c /dev/colinux ] || exit 2
+kill -9 $holder
+wait $holder
+rmmod colinux || exit 3
+[ -e /dev/colinux ] && exit 4
+insmod /colinux/colinux.ko selfcheck=1 && [ -c /dev/colinux ] || exit 5
+"""
+
+pytestmark = pytest.mark.boot
+
+
+def test_requests_that_no_daemon_makes_and_fifty_machines(boot: Boot, tmp_path: Path) -> None:
+    program = host_program("nt_requests", tmp_path)
+    said = []
+
+    def before(lab: Lab) -> None:
+        said.append(lab.host.run("/bin/nt_requests", 600))
+        said.append(lab.host.run(HELD, 120))
+        lab.quick(lab.guests[:1], "selfchecked")
+        said.append(lab.host.run("cd /sys/module/colinux/parameters; "
+                                 "cat selfcheck_crossings selfcheck_differences", 30))
+
+    verdict = boot(before, {"/bin/nt_requests": program}, base=MACHINE)
+    (status, output), held, (read, counted) = said
+    lines = output.splitlines()
+    assert [line for line in lines if line.startswith("not ok")] == []
+    assert status == 0, output
+    assert sum(line.startswith("ok ") for line in lines) > 100
+    assert held[0] == 0, held
+    assert read == 0, counted
+    # GDT, IDT, TSS, control and debug registers and MSRs of the host, around every crossing
+    crossings, differences = map(int, counted.split())
+    assert crossings > 300
+    assert differences == 0
+    assert verdict.good, verdict.outcome.reason
