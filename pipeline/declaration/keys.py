@@ -46,19 +46,25 @@ PROJECT = Table(
     }
 )
 
+_SIGNER = {
+    "fingerprint": Key(
+        Text(
+            "a full OpenPGP fingerprint, 40 or 64 hexadecimal digits",
+            r"([0-9A-Fa-f]{40}){1}|[0-9A-Fa-f]{64}",
+        ),
+        required=True,
+    ),
+    "keyring": Key(RELATIVE),
+}
 SIGNATURE = Table(
     {
+        **_SIGNER,
         "url": Key(URL, required=True),
-        "fingerprint": Key(
-            Text(
-                "a full OpenPGP fingerprint, 40 or 64 hexadecimal digits",
-                r"([0-9A-Fa-f]{40}){1}|[0-9A-Fa-f]{64}",
-            ),
-            required=True,
-        ),
-        "keyring": Key(RELATIVE),
         "of": Key(Choice("part that is signed", frozenset({"file", "content"})), default="file"),
     }
+)
+GIT_SIGNATURE = Table(
+    {**_SIGNER, "of": Key(Choice("object that is signed", frozenset({"commit", "tag"})), default="tag")}
 )
 
 SOURCE = Variant(
@@ -81,6 +87,7 @@ SOURCE = Variant(
                 "commit": Key(SHA1, required=True),
                 "tree": Key(SHA1, required=True),
                 "ref": Key(LINE),  # only a hint where the commit is found
+                "signature": Key(GIT_SIGNATURE),
             }
         ),
         "debian": Table(

@@ -13,6 +13,7 @@ from pipeline.declaration.model import (
     Declaration,
     Disk,
     File,
+    GitSignature,
     GitSource,
     Host,
     Kernel,
@@ -90,8 +91,8 @@ def _source(name: str, table: Mapping[str, Any]) -> Source:
             signature = Signature(**values["signature"]) if values["signature"] else None
             return TarballSource(name, **{**values, "urls": tuple(values["urls"]), "signature": signature})
         case "git":
-            values["urls"] = tuple(values["urls"])
-            return GitSource(name, **values)
+            by = GitSignature(**values["signature"]) if values["signature"] else None
+            return GitSource(name, **{**values, "urls": tuple(values["urls"]), "signature": by})
         case _:
             return DebianSource(name, **values)
 

@@ -101,6 +101,18 @@ class TarballSource:
 
 
 @dataclass(frozen=True)
+class GitSignature:
+    """Who must have signed a commit: the fingerprint, and the file of the checkout that has the key, as `Signature`.
+
+    `of` is the object that carries the signature: the "commit", or the "tag" that the source's `ref` names.
+    """
+
+    fingerprint: str
+    keyring: str | None
+    of: str
+
+
+@dataclass(frozen=True)
 class GitSource:
     """A commit: `commit` and `tree` are full ids, `ref` a hint where the commit can be found."""
 
@@ -109,6 +121,7 @@ class GitSource:
     commit: str
     tree: str
     ref: str | None = None
+    signature: GitSignature | None = None
 
 
 @dataclass(frozen=True)

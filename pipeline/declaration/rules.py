@@ -67,6 +67,16 @@ def files_of_the_checkout(content: Content, machines: Machines, root: Path, faul
             faults.add(("source", name, "signature", "keyring"), f"there is no file {keyring} in the checkout")
 
 
+def signed_tags(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
+    """A signed tag is asked for by its name, which is a part of what was signed."""
+    for name, source in content.get("source", {}).items():
+        signature = source.get("signature")
+        if source.get("kind") == "git" and signature and signature.get("of", "tag") == "tag" \
+                and not str(source.get("ref")).startswith("refs/tags/"):
+            faults.add(("source", name, "signature"), 'a tag\'s signature needs its name: ref = "refs/tags/..." '
+                       '(or of = "commit")')
+
+
 def tarball_pins(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
     """A file known beforehand is known by hash and size; a hash that nobody published needs a tree to decide."""
     for name, source in content.get("source", {}).items():
@@ -235,6 +245,7 @@ RULES: tuple[Rule, ...] = (
     patch_folders,
     fragment_files,
     files_of_the_checkout,
+    signed_tags,
     tarball_pins,
     source_package_is_whole,
     series_fits,

@@ -6,7 +6,7 @@
     unpack, unpack_deb          from the cache into a folder, whole or not at all
 
 Reading order: context, cache, mirror, http, download; then tarball, git with
-treeid, and debian with apt, aptsources, signed, debversion, snapshot and
+treeid and gitsigned, and debian with apt, aptsources, signed, debversion, snapshot and
 substitute, and debsource for source packages; then archive.
 """
 

@@ -120,13 +120,24 @@ def fetch(source: GitSource, ctx: Context) -> Fetched:
             f"(trees {blob.tree}, {source.tree})",
             hint=UPDATE,
         )
+    wanted = source.signature.fingerprint.upper() if source.signature else None
+    if wanted and blob.signer != wanted:
+        raise UserError(
+            f"{source.name}: colinux.lock says signed by {blob.signer or 'nobody'}, colinux.toml wants {wanted}",
+            hint=UPDATE,
+        )
     return Fetched(source.name, (_obtain(source, ctx),), (blob,))
 
 
 def resolve(source: GitSource, ctx: Context) -> Blob:
-    """The lock's entry: the commit is fetched once to prove that it and its tree exist."""
-    _obtain(source, ctx)
-    return blob_of(source)
+    """The lock's entry: the commit is fetched once to prove that it and its tree exist, and who signed it."""
+    repository = _obtain(source, ctx)
+    if source.signature is None:
+        return blob_of(source)
+    from pipeline.sources import gitsigned  # which stands on this module
+
+    with Cache(ctx.paths.cache).lock(repository.name):
+        return blob_of(source, gitsigned.verify(source, open_repository(repository), ctx))
 
 
 def checkout(source: GitSource, repository: Path, dest: Path, ctx: Context) -> None:
@@ -251,15 +262,9 @@ def _fetch_somewhere(source: GitSource, repo: Repository, ctx: Context) -> None:
 
 def _fetch_from(source: GitSource, repo: Repository, place: Place) -> str | None:
     """Ask one place in ever more general ways until it is here; None when it answered, else why not."""
-    where = str(place.folder.resolve()) if place.folder else str(place.url)
+    where, env = reach(repo, place)
     if where.startswith("-"):
         return "not a URL"
-    env = {}
-    if place.local and place.where:
-        # git refuses another user's repository; who wrote it into the mirror file has decided to trust it.
-        config = Path(repo.git_dir) / "mirror.config"
-        config.write_text(f'[safe]\n\tdirectory = "{where}"\n\tdirectory = "{where}/.git"\n')
-        env["GIT_CONFIG_GLOBAL"] = str(config)
     ways: list[tuple[str, ...]] = [("--depth=1", where, source.commit)]
     if source.ref:
         ways += [("--depth=1", where, source.ref), ("--update-shallow", where, source.ref)]
@@ -273,12 +278,23 @@ def _fetch_from(source: GitSource, repo: Repository, place: Place) -> str | None
             repo.git.fetch("--no-tags", "--force", "--quiet", *options, "--", *way[len(options) :], env=env)
             answer = None
         except git.exc.GitCommandError as error:
-            answer = _words(str(error.stderr))
+            answer = words_of(str(error.stderr))
             if UNREACHABLE.search(answer) and not re.search(r"remote ref|not our ref", answer):
                 return answer
         if kind_of(repo, source.commit) is not None:
             return None
     return answer
+
+
+def reach(repo: Repository, place: Place) -> tuple[str, dict[str, str]]:
+    """How git is told of a place, and the environment in which it may look there."""
+    where = str(place.folder.resolve()) if place.folder else str(place.url)
+    if not (place.local and place.where):
+        return where, {}
+    # git refuses another user's repository; who wrote it into the mirror file has decided to trust it.
+    config = Path(repo.git_dir) / "mirror.config"
+    config.write_text(f'[safe]\n\tdirectory = "{where}"\n\tdirectory = "{where}/.git"\n')
+    return where, {"GIT_CONFIG_GLOBAL": str(config)}
 
 
 def _seen(source: GitSource, repo: Repository, place: Place) -> str:
@@ -294,7 +310,7 @@ def _seen(source: GitSource, repo: Repository, place: Place) -> str:
     return "it does not have that commit" + (f"; there {', '.join(seen)}" if seen else "")
 
 
-def _words(output: str) -> str:
+def words_of(output: str) -> str:
     """git's error in one line."""
     # GitPython puts what git said between quotes, the first of them behind this word.
     said = [line.strip().removeprefix("stderr:").strip(" '\"") for line in output.splitlines()]
@@ -302,6 +318,6 @@ def _words(output: str) -> str:
     return "; ".join(dict.fromkeys(line for line in lines if line)) or "git failed"
 
 
-def blob_of(source: GitSource) -> Blob:
+def blob_of(source: GitSource, signer: str | None = None) -> Blob:
     """The lock's entry for a git source."""
-    return Blob(source.name, "git", url=source.urls[0], tree=source.tree, commit=source.commit)
+    return Blob(source.name, "git", url=source.urls[0], tree=source.tree, commit=source.commit, signer=signer)

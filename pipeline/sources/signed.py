@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import process
-from pipeline.errors import InfrastructureError
+from pipeline.errors import InfrastructureError, UserError
 
 # What apt trusts for an archive without Signed-By (apt-key(8), apt-secure(8)).
 TRUSTED = (Path("/etc/apt/trusted.gpg"), Path("/etc/apt/trusted.gpg.d"))
@@ -80,6 +81,34 @@ def check_detached(signature: Path, signed: Path, rings: Sequence[Path], scratch
     result = process.run(
         ["gpgv", "--homedir", scratch, "--status-fd", "1", *words, signature, signed], check=False, timeout=600)
     return read_status(result.stdout)
+
+
+def require(
+    signature: bytes, signed: Path, fingerprint: str, keyring: str | None, name: str, root: Path, scratch: Path
+) -> str:
+    """The fingerprint, in capitals, when that key has made a good signature on a file.
+
+    `keyring` is a file of the checkout `root`; without one the keys are those of the person who asks (gpgv(1)).
+    `scratch` is the caller's. Raises UserError, in which `name` is what this is about.
+    """
+    ring = root / keyring if keyring else None
+    if ring is not None and not ring.is_file():
+        raise UserError(f"{name}: the keyring {keyring} is not there", where="colinux.toml")
+    file = scratch / "signature"
+    file.write_bytes(signature)
+    seen = check_detached(file, signed, [ring] if ring else _own_rings(), scratch)
+    wanted = fingerprint.upper()
+    if not any(signer.matches(wanted) for signer in seen.good):
+        raise UserError(
+            f"{name}: expected a signature by {wanted}, seen: {seen.words}",
+            hint="it is not accepted; is the key, and is it as its owner has it today, in the declared keyring?",
+        )
+    return wanted
+
+
+def _own_rings() -> list[Path]:
+    home = Path(os.environ.get("GNUPGHOME") or Path.home() / ".gnupg")
+    return [ring for ring in (home / "trustedkeys.kbx", home / "trustedkeys.gpg") if ring.is_file()]
 
 
 def release_signers(release: Path, signed_by: str | None) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ An OpenPGP signature is what makes a pin in the first place. Where nobody could 
 from __future__ import annotations
 
 import dataclasses
-import os
 import tempfile
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from pipeline.sources.cache import Cache
 from pipeline.sources.context import Context, Fetched
 from pipeline.sources.download import UPDATE, NotHere, Want, download
 from pipeline.sources.receipt import read_receipt
-from pipeline.sources.signed import check_detached
+from pipeline.sources.signed import require
 
 
 def fetch(source: TarballSource, ctx: Context) -> Fetched:
@@ -140,25 +139,7 @@ def verify(file: Path, signature: Signature, name: str, ctx: Context) -> str:
     with tempfile.TemporaryDirectory(prefix="colinux-gpgv-") as folder:
         scratch = Path(folder)
         signed = decompress(file, scratch / "content", name) if signature.of == "content" else file
-        armoured = scratch / "signature"
-        armoured.write_bytes(detached)
-        ring = ctx.paths.root / signature.keyring if signature.keyring else None
-        if ring is not None and not ring.is_file():
-            raise UserError(f"{name}: the keyring {signature.keyring} is not there", where="colinux.toml")
-        seen = check_detached(armoured, signed, [ring] if ring else _default_rings(), scratch)
-    wanted = signature.fingerprint.upper()
-    if not any(signer.matches(wanted) for signer in seen.good):
-        raise UserError(
-            f"{name}: expected a signature by {wanted}, seen: {seen.words}",
-            hint="the file is not accepted; is the key, and is it as its owner has it today, in the declared keyring?",
-        )
-    return wanted
-
-
-def _default_rings() -> list[Path]:
-    """The keys of the person who locks, where the declaration names no keyring: gpgv(1)."""
-    home = Path(os.environ.get("GNUPGHOME") or Path.home() / ".gnupg")
-    return [ring for ring in (home / "trustedkeys.kbx", home / "trustedkeys.gpg") if ring.is_file()]
+        return require(detached, signed, signature.fingerprint, signature.keyring, name, ctx.paths.root, scratch)
 
 
 def _signature(url: str, ctx: Context) -> bytes:
