@@ -49,6 +49,10 @@ def task_driver() -> Iterator[DoitTask]:
     yield from work.group("build the host drivers", PROJECT.drivers(), PATHS, "driver")
 
 
+def task_slirp() -> Iterator[DoitTask]:
+    yield from work.group("build the user-mode network of daemons", PROJECT.slirps(), PATHS, "slirp")
+
+
 def task_daemon() -> Iterator[DoitTask]:
     yield from work.group("build colinux-daemon", PROJECT.daemons(), PATHS, "daemon")
 

@@ -17,7 +17,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import libc, process
+from pipeline import libc, process, slirp
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.paths import Paths
 from pipeline.stamp import Job
@@ -74,7 +74,7 @@ def _split(osarch: str) -> tuple[str, str]:
 
 
 def _build(output: Path, compiler: Sequence[str], sources: Sequence[Path], includes: Sequence[Path], log: Path,
-           paths: Paths, *, append: bool = False, defines: Sequence[str] = ()) -> None:
+           paths: Paths, *, append: bool = False, defines: Sequence[str] = (), libraries: Sequence[Path] = ()) -> None:
     """One compiler run from sources to a program. Raises BuildFailed with the compiler's first error."""
     if not sources:
         raise InfrastructureError(f"{output.name}: its sources are gone from the checkout")
@@ -87,18 +87,22 @@ def _build(output: Path, compiler: Sequence[str], sources: Sequence[Path], inclu
     process.run(
         [*compiler, *FLAGS, *defines, f"-ffile-prefix-map={paths.root}=.",
          *(f"-I{include.relative_to(paths.root)}" for include in includes),
-         *(source.relative_to(paths.root) for source in sources),
+         *(source.relative_to(paths.root) for source in sources), *libraries,
          "-Wl,--build-id=none", "-s", "-o", partial],
         cwd=paths.root, log=log, append=append, timeout=900)
     partial.replace(output)
 
 
-def build_daemon(osarch: str, version: str, paths: Paths) -> None:
-    """build/daemon/<osarch>/colinux-daemon and its CLIENTS of our `version`, `osarch` as "linux-x86_64"."""
+def build_daemon(osarch: str, version: str, paths: Paths, *, with_slirp: bool = False) -> None:
+    """build/daemon/<osarch>/colinux-daemon and its CLIENTS of our `version`, `osarch` as "linux-x86_64".
+
+    `with_slirp` makes a daemon that knows `ethN=slirp`; UserError when that library is not made.
+    """
     system, arch = _split(osarch)
     log = paths.log(f"daemon:{osarch}")
+    flags, libraries = slirp.words(arch, paths) if with_slirp else ((), ())
     _build(paths.daemon(osarch) / "colinux-daemon", _compiler(arch), daemon_sources(system, paths),
-           (paths.root / "runtime/abi",), log, paths, defines=(_release(version),))
+           (paths.root / "runtime/abi",), log, paths, defines=(_release(version), *flags), libraries=libraries)
     for client in CLIENTS.get(system, ()):
         _build(paths.daemon(osarch) / client, _compiler(arch), client_sources(client, paths),
                (paths.root / "runtime/abi", paths.root / "runtime/daemon"), log, paths, append=True,
@@ -129,10 +133,12 @@ def _version(compiler: tuple[str, ...]) -> str:
     return process.run([*compiler, "--version"]).stdout.splitlines()[0]
 
 
-def daemon_job(osarch: str, version: str, paths: Paths) -> Job:
+def daemon_job(osarch: str, version: str, paths: Paths, *, with_slirp: bool = False) -> Job:
     """What colinux-daemon and its CLIENTS are made of."""
     system, arch = _split(osarch)
-    return _job(f"daemon:{osarch}", _compiler(arch), (paths.root / "runtime/daemon", paths.root / "runtime/client"),
+    folders = (paths.root / "runtime/daemon", paths.root / "runtime/client",
+               *((slirp.folder(arch, paths),) if with_slirp else ()))
+    return _job(f"daemon:{osarch}", _compiler(arch), folders,
                 tuple(paths.daemon(osarch) / name for name in ("colinux-daemon", *CLIENTS.get(system, ()))),
                 paths, (_release(version),))
 

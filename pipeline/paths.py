@@ -8,6 +8,7 @@ build/driver/<host>         colinux.ko                 dist                  rel
 build/daemon/<os>-<arch>    colinux-daemon             (cache)               downloads of all checkouts
 build/agent/<arch>          colinux-agent              build/compiler/<name>   compilers built here
 build/userland/<arch>       the C library of guests' programs, busybox
+build/slirp/<arch>          the daemon's user-mode network, as libraries
 """
 
 from __future__ import annotations
@@ -86,6 +87,9 @@ class Paths:
 
     def userland(self, arch: str) -> Path:
         return self.build / "userland" / arch
+
+    def slirp(self, arch: str) -> Path:
+        return self.build / "slirp" / arch
 
     def rootfs(self, name: str) -> Path:
         return self.build / "rootfs" / name

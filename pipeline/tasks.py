@@ -25,6 +25,7 @@ from pipeline import (
     ntharness,
     patching,
     rootfs,
+    slirp,
     sources,
     stamp,
     userland,
@@ -106,7 +107,7 @@ class Project:
     def works(self) -> dict[str, Work]:
         """Every work by its name, but the boots."""
         every = (self.fetches(), self.patches(), self.compilers(), self.kernels(), self.hosts(), self.drivers(),
-                 self.daemons(), self.agents(), self.libcs(), self.busyboxes(), self.images())
+                 self.slirps(), self.daemons(), self.agents(), self.libcs(), self.busyboxes(), self.images())
         return {one.name: one for group in every for one in group}
 
     def closure(self, tasks: Iterable[str]) -> list[str]:
@@ -207,13 +208,26 @@ class Project:
                 functools.partial(ntharness.build, target, host, self.paths),
                 functools.partial(ntharness.job, target, host, self.paths), (f"driver:{nt}", f"host:{name}"))
 
+    def slirps(self) -> Iterator[Work]:
+        """The daemon's user-mode network, for each architecture of hosts whose sources are declared."""
+        for arch in sorted({host.arch for host in self.declaration.hosts.values() if host.os == "linux"}):
+            if slirp.declared(arch, self.declaration):
+                compile_with = daemon.COMPILERS[arch]
+                yield Work(
+                    f"slirp:{arch}", f"build the user-mode network of daemons for {arch}",
+                    functools.partial(slirp.make, arch, compile_with, self.declaration, self.context, self.paths),
+                    functools.partial(slirp.job, arch, compile_with, self.context, self.paths),
+                    tuple(f"fetch:{name}" for name in slirp.SOURCES[arch]))
+
     def daemons(self) -> Iterator[Work]:
         """The user-mode side of each host."""
-        for target in sorted({f"{host.os}-{host.arch}" for host in self.declaration.hosts.values()}):
+        for target, arch in sorted({(f"{host.os}-{host.arch}", host.arch) for host in self.declaration.hosts.values()}):
+            nat = slirp.declared(arch, self.declaration)
             yield Work(
                 f"daemon:{target}", f"build colinux-daemon for {target}",
-                functools.partial(daemon.build_daemon, target, self.version, self.paths),
-                functools.partial(daemon.daemon_job, target, self.version, self.paths), ("setup",))
+                functools.partial(daemon.build_daemon, target, self.version, self.paths, with_slirp=nat),
+                functools.partial(daemon.daemon_job, target, self.version, self.paths, with_slirp=nat),
+                (f"slirp:{arch}",) if nat else ("setup",))
 
     def agents(self) -> Iterator[Work]:
         """The programs that carry results out of hosts and guests."""

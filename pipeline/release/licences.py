@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import rootfs, sources
+from pipeline import rootfs, slirp, sources
 from pipeline.declaration.model import Declaration, Machine
 from pipeline.errors import UserError
 from pipeline.release.manifest import every_machine, image_names
@@ -42,8 +42,20 @@ def texts(machines: Sequence[Machine], decl: Declaration, ctx: sources.Context) 
             found["musl.copyright"] = copyright_of(libc.files[0], str(libc.blobs[0].package))
     for arch in sorted({decl.hosts[machine.host].arch for machine in every}):
         found[f"glibc-{arch}.copyright"] = _here(GLIBC[arch])
+        if slirp.declared(arch, decl):
+            found |= _slirp_texts(arch, decl, ctx)
     found["LGPL-2.1.txt"] = _here(LGPL)
     return dict(sorted(found.items()))
+
+
+def _slirp_texts(arch: str, decl: Declaration, ctx: sources.Context) -> dict[str, bytes]:
+    """Those of the libraries that the daemon's user-mode network is linked with."""
+    found = {"libslirp.copyright": _here(slirp.folder(arch, ctx.paths) / "COPYRIGHT")}
+    for name in slirp.SOURCES[arch][1:]:
+        package = sources.fetch(decl.sources[name], ctx)
+        named = str(package.blobs[0].package)
+        found[f"{named}.copyright"] = copyright_of(package.files[0], named)
+    return found
 
 
 def copyright_of(deb: Path, package: str) -> bytes:
@@ -83,8 +95,8 @@ def offer(manifest: dict[str, Any]) -> str:
         "cost of handing it over, a complete machine-readable copy of all of it on a medium customarily used for",
         "exchanging software (section 3b of that licence). The configuration of each kernel lies in the debug archive.",
         "",
-        "The daemon is linked with glibc, under the LGPL 2.1 or later: with the source above you can link it again,",
-        "with another glibc (section 6 of that licence).",
+        "The daemon is linked with glibc and, for ethN=slirp, with GLib, both under the LGPL 2.1 or later: with the",
+        "source above you can link it again, with other ones (section 6 of that licence).",
     ]
     for kernel, facts in manifest["kernels"].items():
         lines += ["", f"## Linux {kernel}", "",

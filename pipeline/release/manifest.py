@@ -20,7 +20,7 @@ from typing import Any
 
 import jsonschema
 
-from pipeline import compiler, driver, hostkernel, kernelconfig, patching, process, rootfs, sources
+from pipeline import compiler, driver, hostkernel, kernelconfig, patching, process, rootfs, slirp, sources
 from pipeline import daemon as daemons
 from pipeline.declaration.model import Declaration, Kernel, Machine
 from pipeline.digest import sha256_file
@@ -164,6 +164,8 @@ def _groups(machines: Sequence[Machine], decl: Declaration) -> set[str]:
         if (recipe := compiler.of_kernel(guest).build) is not None:
             found.add(f"source:{recipe.source}")
         arches |= {guest.arch, host.arch}
+        if slirp.declared(host.arch, decl):
+            found |= {f"source:{name}" for name in slirp.SOURCES[host.arch]}
         for name in image_names(machine):
             image = decl.rootfs[name]
             arches.add(image.arch)
