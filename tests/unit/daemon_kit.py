@@ -245,7 +245,8 @@ class Terminal:
                 stdout=slave,
                 stderr=errors,
                 start_new_session=True,
-                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                # these tests may run under nohup, and the daemon would leave it ignored
+                preexec_fn=lambda: (fcntl.ioctl(0, termios.TIOCSCTTY, 0), signal.signal(signal.SIGHUP, signal.SIG_DFL)),
             )
         self.slave = slave  # kept open: its modes can be read after the daemon's end
         os.set_blocking(self.master, False)

@@ -28,6 +28,7 @@ class Guest:
         folder.mkdir(exist_ok=True)
         (folder / "vmlinux").write_bytes(daemon_kit.kernel())
         self.run = run
+        self.name = "colinux"
         self.process = subprocess.Popen(
             [daemon_kit.programs() / "fake-daemon", "kernel=vmlinux", f"mem={memory}", *arguments],
             cwd=folder, text=True, env=daemon_kit.environment(FAKE_GUEST="say up\n;" + guest, COLINUX_RUN=str(run)),
@@ -35,16 +36,32 @@ class Guest:
         )  # fmt: skip
 
     def wait_up(self) -> None:
+        """Until it has said so, and its daemon has come to look at the guest as running, which may be later."""
         assert self.process.stdout and self.process.stdout.readline() == "up\n"
+        until = time.monotonic() + PATIENCE
+        while not self.is_running():
+            assert time.monotonic() < until, "the guest runs, and its daemon does not know it"
+            time.sleep(0.01)
+
+    def is_running(self) -> bool:
+        """Ask every door which is this daemon's, and by what name."""
+        for door in self.run.glob("*.ctl"):
+            with contextlib.suppress(ConnectionError), self.connect(door.stem) as link:
+                link.sendall(b"status\n")
+                status = line(link)
+                if status["pid"] == self.process.pid:
+                    self.name = door.stem
+                    return bool(status["state"] != "starting")
+        return False
 
     def end(self) -> tuple[int, str]:
         """Exit code and what it said."""
         errors = self.process.communicate(timeout=PATIENCE)[1]
         return self.process.returncode, errors
 
-    def connect(self, name: str = "colinux") -> socket.socket:
+    def connect(self, name: str = "") -> socket.socket:
         link = socket.socket(socket.AF_UNIX)
-        link.connect(str(self.run / f"{name}.ctl"))  # without a timeout it waits where a queue is full
+        link.connect(str(self.run / f"{name or self.name}.ctl"))  # without a timeout it waits where a queue is full
         link.settimeout(PATIENCE)
         return link
 

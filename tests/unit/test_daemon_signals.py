@@ -36,8 +36,8 @@ class Running:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # a background job inherits it ignored, and the daemon would leave it so
-            preexec_fn=lambda: signal.signal(signal.SIGINT, interrupt),
+            # a background job inherits it ignored, one of nohup's SIGHUP, and the daemon would leave it so
+            preexec_fn=lambda: (signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGHUP, signal.SIG_DFL)),
         )
 
     def wait_for_guest(self) -> None:
