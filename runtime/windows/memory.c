@@ -157,36 +157,51 @@ static int is_ram(u64 start)
 	return 0;
 }
 
+/* Is each page of the window at page `first` there, in any order? */
+static int is_whole(PMDL mdl, u64 first)
+{
+	PPFN_NUMBER pfn = MmGetMdlPfnArray(mdl);
+	u32 i;
+
+	if (MmGetMdlByteCount(mdl) != CO_CHUNK_SIZE)
+		return 0;
+	for (i = 0; i < CHUNK_PAGES; i++)	/* no page comes twice */
+		if (pfn[i] < first || pfn[i] - first >= CHUNK_PAGES)
+			return 0;
+	return 1;
+}
+
 /* All pages of the window at `start`, in their order; NULL: not all are free. */
 static PMDL take_window(u64 start)
 {
 	PHYSICAL_ADDRESS from, to, skip;
-	u64 pages = 0, first = start / CO_PAGE_SIZE;
+	u64 first = start / CO_PAGE_SIZE;
 	PPFN_NUMBER pfn;
 	PMDL mdl;
-	u32 i;
+	u32 i, tries, bytes;
 
 	from.QuadPart = (LONGLONG)start;
-	/* Some NTs take the bound for part of the window, some do not; a page too
-	 * many is noticed below. */
-	to.QuadPart = (LONGLONG)(start + CO_CHUNK_SIZE - 1);
 	skip.QuadPart = 0;
-	mdl = MmAllocatePagesForMdl(from, to, skip, (SIZE_T)CO_CHUNK_SIZE);
-	if (!mdl)
-		return NULL;
-	pfn = MmGetMdlPfnArray(mdl);
-	if (MmGetMdlByteCount(mdl) == CO_CHUNK_SIZE)
-		for (i = 0; i < CHUNK_PAGES; i++)
-			pages += pfn[i] >= first && pfn[i] - first < CHUNK_PAGES;
-	if (pages != CHUNK_PAGES) {
+	/* The bound is the last byte; to some NTs it is the one behind that, and they
+	 * leave the last page out. */
+	for (tries = 0; tries < 2; tries++) {
+		to.QuadPart = (LONGLONG)(start + CO_CHUNK_SIZE - 1 + tries);
+		mdl = MmAllocatePagesForMdl(from, to, skip, (SIZE_T)CO_CHUNK_SIZE);
+		if (!mdl)
+			return NULL;
+		if (is_whole(mdl, first)) {
+			pfn = MmGetMdlPfnArray(mdl);
+			for (i = 0; i < CHUNK_PAGES; i++)
+				pfn[i] = (PFN_NUMBER)(first + i);
+			return mdl;
+		}
+		bytes = MmGetMdlByteCount(mdl);
 		MmFreePagesFromMdl(mdl);
 		ExFreePool(mdl);
-		return NULL;
+		if (bytes != CO_CHUNK_SIZE - CO_PAGE_SIZE)
+			return NULL;
 	}
-	/* each page once, so all of them: in any order until here */
-	for (i = 0; i < CHUNK_PAGES; i++)
-		pfn[i] = (PFN_NUMBER)(first + i);
-	return mdl;
+	return NULL;
 }
 
 /* From the highest window down, so that the host keeps what is low; where the last

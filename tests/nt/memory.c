@@ -158,7 +158,8 @@ NTAPI struct nt_mdl *nt_MmAllocatePagesForMdl(u64 low, u64 high, u64 skip, unsig
 	u32 i, n = 0, pages = BLOCK_PAGES;
 
 	NT_IRQL(APC_LEVEL);
-	if (skip || bytes != BLOCK_BYTES || low % BLOCK_BYTES || high != low + BLOCK_BYTES - 1) {
+	if (skip || bytes != BLOCK_BYTES || low % BLOCK_BYTES ||
+	    (high != low + BLOCK_BYTES - 1 && high != low + BLOCK_BYTES)) {
 		nt_fault("not a window of 4 MiB: %llx to %llx, %lu bytes\n", low, high, bytes);
 		return NULL;
 	}

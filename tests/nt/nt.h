@@ -29,7 +29,7 @@
 #define NTFAST		NTAPI
 #else
 #define NTAPI		__attribute__((stdcall, regparm(0)))
-#define NTFAST		__attribute__((fastcall, regparm(0)))
+#define NTFAST		__attribute__((fastcall))
 #endif
 
 typedef s32 NTSTATUS;
