@@ -204,7 +204,7 @@ def check_members(plain: Path, rules: Rules, name: str) -> None:
         raise UserError(f"{name}: the archive is empty")
     # A member below a link, in whatever order they come, would be written where the link points.
     for path in rules.kinds:
-        while path := posixpath.dirname(path):
+        while (path := posixpath.dirname(path)) not in ("", "/"):
             if rules.kinds.get(path, tarfile.DIRTYPE) != tarfile.DIRTYPE:
                 raise UserError(f"{name}: refused: a member lies below {path!r}, which is not a folder")
 
