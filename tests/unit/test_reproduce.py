@@ -83,6 +83,14 @@ def test_what_is_said_to_vary_does(place: Place, tmp_path: Path) -> None:
     assert [one.path for one in found.differences] == ["folder"] and found.files == 5
 
 
+def test_a_debian_system_is_installed_by_us_and_by_the_true_clock(place: Place) -> None:
+    varied = variation.plan(place, as_root=True)
+    assert {"user", "clock"} <= varied.same.keys() and "COLINUX_WRAPPER" not in varied.env
+    run(place, varied, ["sh", "job.sh"])
+    assert (place.files / "user").read_text() == f"{os.geteuid()}\n"
+    assert {"folder", "umask", "locale", "time zone"} <= varied.told.keys()
+
+
 def test_nothing_of_the_surroundings_is_left(place: Place) -> None:
     before = Path("/proc/mounts").read_text(), os.uname().nodename, sorted(p.name for p in Path("/sys/class/net").glob("*"))
     run(place, variation.plan(place), ["true"])
