@@ -13,8 +13,8 @@ from pipeline.reproduce import again, compare, second, variation
 from pipeline.reproduce.variation import Variation
 from pipeline.tasks import Project
 
-# Not fetch and patch: they make nothing, and what is made of theirs shows it.
-COMPARED = ("compiler", "kernel", "host", "driver", "daemon", "agent", "libc", "busybox", "rootfs")
+# They make nothing, and what is made of theirs shows it. All else is compared, also what is yet to be thought of.
+NOT_COMPARED = ("fetch", "patch")
 RESULT = "result.json"
 
 
@@ -24,7 +24,7 @@ def tasks_of(project: Project, asked: Sequence[str]) -> list[str]:
     for word in asked:
         if word in project.declaration.machines:
             tasks.update(dict.fromkeys(project.machine_needs(project.declaration.machines[word])))
-        elif word.partition(":")[0] in COMPARED and word in project.works():
+        elif word.partition(":")[0] not in NOT_COMPARED and word in project.works():
             tasks[word] = None
         else:
             raise UserError(f'there is no machine "{word}" in colinux.toml, and no task that makes something',
@@ -76,7 +76,7 @@ def outputs(project: Project, tasks: Sequence[str]) -> dict[str, list[str]]:
     works = project.works()
     return {
         name: [path.relative_to(project.paths.root).as_posix() for path in works[name].job().outputs]
-        for name in project.closure(tasks) if name.partition(":")[0] in COMPARED
+        for name in project.closure(tasks) if name.partition(":")[0] not in NOT_COMPARED
     }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def test_daemon_and_driver_come_out_the_same(monkeypatch: pytest.MonkeyPatch) ->
     here = project.paths.build / "repro"
     evidence = json.loads((here / check.RESULT).read_text())
     assert evidence["reproducible"] is True
-    assert {*tasks, "host:linux-amd64"} == evidence["compared"].keys()
+    assert {*tasks, "host:linux-amd64"} <= evidence["compared"].keys()
     assert all(one["files"] for one in evidence["compared"].values())
     assert not (here / "second").exists()
 
