@@ -70,7 +70,7 @@ def resolve(rootfs: Rootfs, ctx: sources.Context) -> tuple[Blob, ...]:
 def job(rootfs: Rootfs, decl: Declaration, ctx: sources.Context, paths: Paths) -> Job:
     """What `build` depends on and leaves behind."""
     here = Path(__file__).parent
-    common = ("__init__.py", "busybox.py", "tree.py", "files/colinux-names")
+    common = ("__init__.py", "busybox.py", "tree.py", "files/colinux-names", "files/mount.cofs")
     code = [here / name for name in (*common, *_MADE_BY[rootfs.kind])]
     locked = ctx.lock.group(group(rootfs)) if rootfs.packages else ()
     # A substitute for a package that Debian has dropped is another input.

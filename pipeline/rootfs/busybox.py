@@ -84,6 +84,7 @@ def guest(busybox: Path, arch: str, hostname: str, paths: Paths, epoch: int = EP
     for program, path in agents(arch, paths).items():
         tree.file(f"/bin/{program}", path, 0o755)
     tree.file("/bin/colinux-names", FILES / "colinux-names", 0o755)
+    tree.file("/sbin/mount.cofs", FILES / "mount.cofs", 0o755)
     return tree
 
 

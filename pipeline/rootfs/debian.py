@@ -240,6 +240,7 @@ def furnish(made: Tree, rootfs: Rootfs, paths: Paths) -> None:
     for program, path in busybox.agents(rootfs.arch, paths).items():
         made.file(f"/usr/bin/{program}", path, 0o755)
     made.file("/usr/lib/colinux/colinux-names", busybox.FILES / "colinux-names", 0o755)
+    made.file("/usr/sbin/mount.cofs", busybox.FILES / "mount.cofs", 0o755)
     made.file("/etc/hostname", f"{rootfs.hostname}\n")
     made.file("/etc/hosts", f"127.0.0.1\tlocalhost\n127.0.1.1\t{rootfs.hostname}\n::1\tlocalhost\n")
     # Empty, not absent: machine-id(5) calls that "not the first boot" and fills it in.

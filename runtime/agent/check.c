@@ -24,6 +24,7 @@ static const struct {
 	{ "spin", check_spin, "[SECONDS]  keep a CPU busy" },
 	{ "bench", check_bench, "cpu|fp|getpid|fork|pipe|sleep|diskseq FILE|diskrand FILE" },
 	{ "pool", check_pool, "[trim]  the host driver's memory pool" },
+	{ "folder", check_folder, "DIR [READONLY]  a host folder, mounted there" },
 	{ "true", check_true, "do nothing (what `forks` executes)" },
 };
 

@@ -12,6 +12,7 @@
  *	check_doors.c	ways from root into ring 0
  *	check_bench.c	the benchmarks of ./doit bench
  *	check_driver.c	the host driver's pool
+ *	check_folder.c	a host folder, as a file system
  *
  * Exit status: 0 good, 1 a fault was found, 2 usage, 3 could not be measured.
  */
@@ -43,6 +44,7 @@ int check_doors(int argc, char **argv);
 int check_spin(int argc, char **argv);
 int check_bench(int argc, char **argv);
 int check_pool(int argc, char **argv);
+int check_folder(int argc, char **argv);
 int check_true(int argc, char **argv);
 
 #endif

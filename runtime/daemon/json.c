@@ -94,6 +94,19 @@ static void print_net(FILE *out, u32 number, const struct option_net *net)
 	fputs(net->kind == NET_SLIRP ? "]}" : "}", out);
 }
 
+static void print_folder(FILE *out, u32 number, const struct option_folder *folder)
+{
+	const struct folder_setting *setting = &folder->setting;
+
+	fprintf(out, "    {\"name\": \"cofs%u\"", number);
+	print_member(out, "path", folder->path);
+	fprintf(out, ", \"read_only\": %s, \"owner\": ", setting->read_only ? "true" : "false");
+	if (setting->owner == FOLDER_USER)
+		fprintf(out, "\"%u:%u\"}", setting->uid, setting->gid);
+	else
+		fputs(setting->owner == FOLDER_SAME ? "\"same\"}" : "\"xattr\"}", out);
+}
+
 /* The beginning of an array's next element, or of the array. */
 static void print_next(FILE *out, const char *name, u32 *count)
 {
@@ -113,7 +126,7 @@ static void print_end(FILE *out, const char *name, u32 count)
 
 static void print_devices(FILE *out, const struct options *options, enum guest_kind kind)
 {
-	u32 disks = 0, serials = 0, nets = 0, programs = 0, i;
+	u32 disks = 0, folders = 0, serials = 0, nets = 0, programs = 0, i;
 
 	for (i = 0; i < OPTIONS_DISKS; i++)
 		if (options->disk[i].image.path) {
@@ -121,6 +134,12 @@ static void print_devices(FILE *out, const struct options *options, enum guest_k
 			print_disk(out, options, i, kind);
 		}
 	print_end(out, "disks", disks);
+	for (i = 0; i < OPTIONS_FOLDERS; i++)
+		if (options->folder[i].path) {
+			print_next(out, "folders", &folders);
+			print_folder(out, i, &options->folder[i]);
+		}
+	print_end(out, "folders", folders);
 	for (i = 0; i < OPTIONS_SERIALS; i++)
 		if (options->serial[i].text) {
 			print_next(out, "serials", &serials);

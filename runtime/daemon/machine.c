@@ -105,7 +105,7 @@ close_image:
 }
 
 /*
- * The console, then disks, serial ports and networks, each in the order of their
+ * The console, then disks, folders, serial ports and networks, each in the order of their
  * numbers; random numbers last, where there is a place left.
  */
 static int attach_devices(struct machine *machine, struct error *error)
@@ -122,6 +122,8 @@ static int attach_devices(struct machine *machine, struct error *error)
 			if (block_attach(machine->disk[i], vm, n++, error))
 				return -1;
 		}
+	if (attach_folders(machine, &n, error))
+		return -1;
 	for (i = 0; i < OPTIONS_SERIALS; i++)
 		if (machine->serial[i]) {
 			machine->device[n] = console_device(machine->serial[i]);
@@ -170,7 +172,8 @@ int machine_start(struct machine *machine, const struct options *options, struct
 	machine->options = options;
 	machine->started_ms = os_now_ms();
 	/* what can be wrong with files first, before memory is asked for */
-	if (open_disks(machine, error) || open_nets(machine, error) || load(machine, &start, error) ||
+	if (open_disks(machine, error) || open_folders(machine, error) || open_nets(machine, error) ||
+	    load(machine, &start, error) ||
 	    open_consoles(machine, error) || attach_devices(machine, error) ||
 	    vm_start(&machine->vm, &start, error) || start_programs(machine, error))
 		return -1;
@@ -266,6 +269,7 @@ void machine_close(struct machine *machine)
 		net_close(machine->net[i]);
 	for (i = 0; i < OPTIONS_SERIALS; i++)
 		console_close(machine->serial[i], DRAIN_MS / 4);
+	close_folders(machine);
 	for (i = 0; i < OPTIONS_DISKS; i++)
 		block_close(machine->disk[i]);
 	console_close(machine->console, DRAIN_MS);
@@ -298,6 +302,7 @@ void machine_log_stats(struct machine *machine, int level)
 		       (unsigned long long)disk->flushes, (unsigned long long)disk->others,
 		       (unsigned long long)disk->errors);
 	}
+	log_folder_stats(machine, level);
 	log_net_stats(machine, level);
 	if (!vm_stats(&machine->vm, &stats))
 		return;

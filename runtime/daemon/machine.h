@@ -4,6 +4,7 @@
 #define COLINUX_MACHINE_H
 
 #include "block.h"
+#include "cofs.h"
 #include "console.h"
 #include "net.h"
 #include "options.h"
@@ -18,6 +19,7 @@ struct machine {
 	struct console *console;			/* device 0 */
 	struct console *serial[OPTIONS_SERIALS];
 	struct block *disk[OPTIONS_DISKS];
+	struct cofs *folder[OPTIONS_FOLDERS];
 	struct net *net[OPTIONS_NETS];
 	struct rng *rng;
 	struct os_process *program[OPTIONS_PROGRAMS];
@@ -36,7 +38,7 @@ struct machine {
 };
 
 /*
- * Opens disks, networks and consoles, loads the guest, starts it and its vCPU thread.
+ * Opens disks, folders, networks and consoles, loads the guest, starts it and its vCPU thread.
  * After -1, as after the guest's end, machine_close() gives everything back.
  */
 int machine_start(struct machine *machine, const struct options *options, struct error *error);
@@ -52,6 +54,12 @@ void machine_close(struct machine *machine);
 
 /* One line a device and one for the whole, at the given level. */
 void machine_log_stats(struct machine *machine, int level);
+
+/* machine_cofs.c: the host folders; attach_folders() counts the devices on. */
+int open_folders(struct machine *machine, struct error *error);
+int attach_folders(struct machine *machine, u32 *ndevices, struct error *error);
+void close_folders(struct machine *machine);
+void log_folder_stats(const struct machine *machine, int level);
 
 /* machine_net.c: the guest's network interfaces. */
 int open_nets(struct machine *machine, struct error *error);

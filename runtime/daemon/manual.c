@@ -10,7 +10,7 @@ static const char before_keys[] =
 "usage: colinux-daemon [SWITCH...] [@FILE] kernel=VMLINUX [KEY=VALUE...] [WORD...]\n"
 "\n"
 "Boots a cooperative Linux guest on this computer's colinux driver and serves its\n"
-"disks, networks and consoles until it ends.\n"
+"disks, folders, networks and consoles until it ends.\n"
 "\n"
 "Keys:\n";
 

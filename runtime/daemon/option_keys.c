@@ -37,8 +37,15 @@ const struct option_key option_keys[] = {
 		    "and our root filesystems link it. hdXN=PATH[,ro] is a disk with\n"
 		    "the lowest number that no cobdN= has" },
 	{ "sd", KEY_DISK_NAME, .parse = parse_alias },
-	{ "cofs", KEY_NUMBERED, 32, "host folders", true,
-	  .absent = "there are no host folders yet; put the files on a disk (cobdN=)" },
+	{ "cofs", KEY_NUMBERED, OPTIONS_FOLDERS, "host folders", true, .parse = parse_cofs,
+	  .usage = "cofsN=PATH[,WORDS]",
+	  .manual = "a folder of the host's, N from 0 to 31, for mount -t 9p cofsN\n"
+		    "/mnt in the guest, or mount.cofs N /mnt. Nothing outside of it\n"
+		    "can be reached. WORDS: ro, and one about its files' owners:\n"
+		    "owner=same     the same numbers on both sides (default)\n"
+		    "owner=UID:GID  all is this user's of the host, with his rights\n"
+		    "owner=xattr    all is the daemon's; owners, modes and devices\n"
+		    "of the guest's are kept in an attribute of each file" },
 	{ "eth", KEY_NUMBERED, OPTIONS_NETS, "network interfaces", true, .parse = parse_eth,
 	  .usage = "ethN=KIND[,...]",
 	  .manual = "a network interface, N from 0 to 15; the guest sees eth0, eth1,\n"

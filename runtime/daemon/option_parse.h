@@ -14,6 +14,8 @@ option_parser parse_cocon, parse_name;
 /* option_disks.c */
 option_parser parse_cobd, parse_alias;
 void option_image_free(struct option_image *image);
+/* option_cofs.c */
+option_parser parse_cofs;
 /* option_net.c */
 option_parser parse_eth;
 

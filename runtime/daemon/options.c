@@ -232,6 +232,8 @@ void options_free(struct options *options)
 		option_image_free(&options->disk[i].image);
 	for (i = 0; i < options->naliases; i++)
 		option_image_free(&options->alias[i].image);
+	for (i = 0; i < OPTIONS_FOLDERS; i++)
+		free(options->folder[i].path);
 	for (i = 0; i < OPTIONS_SERIALS; i++)
 		free(options->serial[i].text);
 	for (i = 0; i < OPTIONS_NETS; i++)

@@ -8,12 +8,14 @@
 
 #include "colinux_types.h"
 #include "error.h"
+#include "folder.h"
 
 #define OPTIONS_DISKS		32u	/* cobd0 .. cobd31 */
 #define OPTIONS_SERIALS		16u	/* ttys0 .. ttys15 */
 #define OPTIONS_PROGRAMS	16u	/* exec0 .. exec15 */
 #define OPTIONS_NETS		16u	/* eth0 .. eth15 */
 #define OPTIONS_REDIRECTS	32u	/* of an ethN= */
+#define OPTIONS_FOLDERS		32u	/* cofs0 .. cofs31 */
 #define OPTIONS_ALIASES		64u	/* hda=, sdb3=, ... */
 #define OPTIONS_CMDLINE_SIZE	2048u	/* Linux's COMMAND_LINE_SIZE on x86, with the NUL */
 #define OPTIONS_PLACE_SIZE	96u
@@ -53,6 +55,13 @@ struct option_alias {
 	const struct option_given *given;
 	struct option_image image;	/* options_complete() makes a disk of it */
 	u32 disk;
+};
+
+/* A folder of the host's. */
+struct option_folder {
+	char *path;		/* NULL: there is none */
+	struct folder_setting setting;
+	const struct option_given *given;
 };
 
 enum option_net_kind {
@@ -100,6 +109,7 @@ struct options {
 	struct option_disk disk[OPTIONS_DISKS];
 	u32 naliases;
 	struct option_alias alias[OPTIONS_ALIASES];
+	struct option_folder folder[OPTIONS_FOLDERS];
 	struct option_value serial[OPTIONS_SERIALS];
 	struct option_net net[OPTIONS_NETS];
 	struct option_program program[OPTIONS_PROGRAMS];

@@ -43,6 +43,7 @@ struct vring_desc {
 #define VIRTIO_ID_BLOCK		2u
 #define VIRTIO_ID_CONSOLE	3u
 #define VIRTIO_ID_ENTROPY	4u
+#define VIRTIO_ID_9P		9u
 
 /* 5.1 Network device */
 #define VIRTIO_NET_F_MAC	(1ull << 5)
@@ -113,6 +114,13 @@ struct virtio_blk_range {	/* of DISCARD and WRITE_ZEROES */
 	u32 flags;
 };
 #define VIRTIO_BLK_RANGE_UNMAP		1u
+
+/* 9P transport: the standard has its id, Linux (virtio_9p.h) its layout */
+#define VIRTIO_9P_F_MOUNT_TAG		(1ull << 0)
+struct virtio_9p_config {
+	u16 tag_len;
+	char tag[30];
+};
 
 /* 5.3 Console device */
 #define VIRTIO_CONSOLE_F_SIZE		(1ull << 0)

@@ -52,6 +52,16 @@ static int look_at_disk(const struct option_disk *option, u64 *bytes, struct err
 	return 0;
 }
 
+static int look_at_folder(const struct option_folder *wanted, struct error *error)
+{
+	struct folder *folder = folder_open(wanted->path, &wanted->setting, error);
+
+	if (!folder)
+		return option_blame_file(wanted->given, wanted->path, error);
+	folder->ops->close(folder);
+	return 0;
+}
+
 static int look(const struct options *options, struct found *found, struct error *error)
 {
 	enum guest_kind kind = GUEST_VIRTIO;
@@ -73,6 +83,9 @@ static int look(const struct options *options, struct found *found, struct error
 		if (disk->image.path && look_at_disk(disk, &found->disk_bytes[i], &one))
 			result = error_add(error, &one);
 	}
+	for (i = 0; i < OPTIONS_FOLDERS; i++)
+		if (options->folder[i].path && look_at_folder(&options->folder[i], &one))
+			result = error_add(error, &one);
 	if (guest_cmdline(options, kind, found->cmdline, &one))
 		result = error_add(error, &one);
 	return result;

@@ -102,4 +102,4 @@ def test_thirty_thousand_hostile_drivers(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) > 3000  # it is served where it keeps the rules
-    assert done.stderr.count("\n") <= 4 * 8, "a hostile guest must not fill the host's disk with messages"
+    assert done.stderr.count("\n") <= 5 * 8, "a hostile guest must not fill the host's disk with messages"

@@ -258,3 +258,22 @@ def test_a_killed_child_is_a_fault(program: Path) -> None:
         said, _ = checker.communicate()
     assert checker.returncode == 1
     assert "died of signal 9" in said
+
+
+def test_a_folder_does_what_a_file_system_does(program: Path, tmp_path: Path) -> None:
+    """What `folder` asks of a host folder, this computer's own file system does; and it leaves what it says."""
+    done = subprocess.run([program, "folder", tmp_path], capture_output=True, text=True, check=False, timeout=120)
+    if "chown" in done.stdout and os.geteuid():
+        pytest.skip("only root can give files away")
+    assert done.returncode == 0, done.stdout
+    assert values(done.stdout) == {"tried": "40", "faults": "0"}
+    assert [path.name for path in tmp_path.iterdir()] == ["from-guest"]
+
+
+def test_a_folder_that_loses_something_is_found_out(program: Path, tmp_path: Path) -> None:
+    """A folder with its names taken: what cannot be made is a fault."""
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "big").mkdir()
+    done = subprocess.run([program, "folder", tmp_path], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "fault: 3 MiB are written" in done.stdout and "fault: mkdir" in done.stdout

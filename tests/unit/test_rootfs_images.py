@@ -45,6 +45,7 @@ class TestBusybox:
         assert read(tree["/bin/colinux-agent"].content) == b"colinux-agent"
         assert "/bin/colinux-check" in tree
         assert tree["/bin/colinux-names"].mode == stat.S_IFREG | 0o755
+        assert tree["/sbin/mount.cofs"].mode == stat.S_IFREG | 0o755
         assert read(tree["/etc/hostname"].content) == b"little\n"
         assert all(entry.uid == 0 for _, entry in tree)
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * fuzz_devices SEED COUNT: a guest that follows the rules now and then. Each
- * round sets a disk, a console, a network or random numbers up, scribbles over its descriptors, rings,
- * buffers and registers, and rings doorbells; a device may stop working until
+ * round sets a disk, a console, a network, a folder or random numbers up, scribbles over its
+ * descriptors, rings, buffers and registers, and rings doorbells; a device may stop working until
  * its next reset, and do nothing else. Prints how many requests were served.
  */
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "block.h"
 #include "check.h"
+#include "cofs.h"
 #include "console.h"
 #include "fake_wire.h"
 #include "guest.h"
@@ -99,6 +101,20 @@ static void scribble_packets(struct queue *queue)
 							      queue->number ? 0 : VRING_DESC_WRITE, 0 };
 }
 
+/* A folder's queue: a version of 9P to begin with; what is in messages is fuzz_p9's. */
+static void scribble_messages(struct queue *queue)
+{
+	static const u8 version[] = { 21, 0, 0, 0, 100, 255, 255, 0, 16, 0, 0, 8, 0, '9', 'P', '2', '0', '0', '0', '.', 'L' };
+	u32 faulty = random_number() % 4;
+
+	scribble(queue);
+	memcpy(fake_at(arena, sizeof(version)), version, sizeof(version));
+	if (!faulty)
+		*(u8 *)fake_at(arena + random_number() % sizeof(version), 1) = random_number();
+	queue->desc[0] = (struct vring_desc){ arena, sizeof(version), VRING_DESC_NEXT, 1 };
+	queue->desc[1] = (struct vring_desc){ arena + 1024, random_number() % 64 + 1, VRING_DESC_WRITE, 0 };
+}
+
 static void write_status(struct device *device, u32 status)
 {
 	fake.devices[device->index].status = status;
@@ -151,6 +167,8 @@ int main(int argc, char **argv)
 	struct block *disk;
 	struct wire *wire;
 	struct rng *rng;
+	static const struct folder_setting setting;
+	struct cofs *cofs;
 	struct net *net;
 	struct vm vm;
 
@@ -169,6 +187,9 @@ int main(int argc, char **argv)
 	rng = rng_open(&error);
 	CHECK(rng);
 	rng_attach(rng, &vm, 3);
+	CHECK(!mkdir("folder", 0755));
+	cofs = cofs_open("cofs0", "folder", &setting, &error);
+	CHECK(cofs && !cofs_attach(cofs, &vm, 4, &error));
 	start = guest_alloc(BUFFERS, 4096);
 	for (count = strtoull(argv[2], NULL, 10); count; count--) {
 		arena = start;
@@ -186,10 +207,14 @@ int main(int argc, char **argv)
 				fake_wire_put(wire, frame, 14 + random_number() % 1504);
 			served += round_on(net_device(net), 2, scribble_packets);
 			break;
+		case 4:
+			served += round_on(cofs_device(cofs), 1, scribble_messages);
+			break;
 		default:
 			served += round_on(block_device(disk), 1, scribble);
 		}
 	}
+	cofs_close(cofs);
 	rng_close(rng);
 	net_close(net);
 	console_close(console, 0);
