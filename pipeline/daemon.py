@@ -6,7 +6,8 @@ are not ours. Sources are found by glob and sorted; a file named *_linux.c or
 *_windows.c belongs to that system only. The result depends on the sources and
 the compiler alone: no path, time or user of this machine gets into it.
 
-The daemon runs on hosts of today, with the C library of the compiler. Agent and
+For Windows it is pipeline.windowsdaemon that builds the daemon. On Linux it runs
+on hosts of today, with the C library of the compiler. Agent and
 checks run in guests as old as Linux 2.4 as well, with musl (pipeline.libc)
 where colinux.toml declares a user land for their architecture.
 """
@@ -69,7 +70,8 @@ def _split(osarch: str) -> tuple[str, str]:
     """"linux-x86_64" -> ("linux", "x86_64")."""
     system, _, arch = osarch.partition("-")
     if system != "linux":
-        raise UserError(f"the daemon is not built for {osarch} yet", hint="known: linux-x86_64, linux-i386")
+        raise UserError(f"the daemon is not built for {osarch}", hint="known: linux-x86_64, linux-i386, and those of "
+                        "toolchain/windows.toml")
     return system, arch
 
 

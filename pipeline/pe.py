@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Windows' executable format, as far as a driver needs it: read, checked, its checksum set.
+"""Windows' executable format, as far as a driver and a program need it: read, checked, its checksum set.
 
 Offsets are those of Microsoft's "PE Format" specification.
 """
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pipeline.errors import InfrastructureError
 
 MACHINES = {0x14C: "i386", 0x8664: "x86_64"}
-NATIVE = 1  # a subsystem: no other system's programs, and drivers
+# Subsystems: no other system's programs, and drivers; programs with a console
+NATIVE, CONSOLE = 1, 3
 
 # Indices of the data directory
 IMPORTS, RESOURCES, CERTIFICATES, RELOCATIONS, DEBUG = 1, 2, 4, 5, 6

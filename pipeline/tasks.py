@@ -29,6 +29,7 @@ from pipeline import (
     sources,
     stamp,
     userland,
+    windowsdaemon,
 )
 from pipeline import lock as locks
 from pipeline.declaration import load
@@ -228,6 +229,11 @@ class Project:
                 functools.partial(daemon.build_daemon, target, self.version, self.paths, with_slirp=nat),
                 functools.partial(daemon.daemon_job, target, self.version, self.paths, with_slirp=nat),
                 (f"slirp:{arch}",) if nat else ("setup",))
+        for target in windows.targets():
+            yield Work(
+                f"daemon:{target}", f"build colinux-daemon for {target}",
+                functools.partial(windowsdaemon.build, target, self.version, self.paths),
+                functools.partial(windowsdaemon.job, target, self.version, self.paths), ("setup",))
 
     def agents(self) -> Iterator[Work]:
         """The programs that carry results out of hosts and guests."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What drivers for Windows are built with and may import, from windows.toml."""
+"""What driver and daemon for Windows are built with and may import, from windows.toml."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Version = tuple[int, int]
 class Target:
     """One entry of windows.toml; the fields are explained there.
 
-    `imports`: DLL (lower case) -> the names that the oldest Windows has.
+    `imports`: DLL (lower case) -> the names that the oldest Windows has for drivers; `program`: for the daemon.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Target:
     version: Version
     title: str
     imports: dict[str, frozenset[str]]
+    program: dict[str, frozenset[str]]
 
 
 def version(text: str) -> Version:
@@ -52,6 +53,11 @@ def targets() -> dict[str, Target]:
                            if version(facts["since"]) <= oldest and facts.get("only", entry["arch"]) == entry["arch"])
             for dll, symbols in data["imports"].items()
         }  # fmt: skip
+        program = {
+            dll: frozenset(name for since, names in versions.items() if version(since) <= oldest for name in names)
+            for dll, versions in data["program"].items()
+        }
         found[name] = Target(name, entry["arch"], entry["prefix"], tuple(entry["packages"]), tuple(entry["flags"]),
-                             tuple(entry["symbols"]), entry["entry"], entry["base"], oldest, entry["title"], imports)
+                             tuple(entry["symbols"]), entry["entry"], entry["base"], oldest, entry["title"], imports,
+                             program)
     return found

@@ -14,6 +14,7 @@
 
 #include "option_keys.h"
 #include "option_values.h"
+#include "os.h"
 
 #define CONFIG_FILE_MAX		(1u << 20)
 /* A message with a longer name would lose its line number. */
@@ -157,7 +158,7 @@ int conf_file_parse(struct options *options, const char *path, struct error *err
 
 	if (!options->file)
 		options->file = path;
-	file = *path ? fopen(path, "rb") : NULL;
+	file = *path ? os_fopen(path, "rb") : NULL;
 	text = file ? malloc(CONFIG_FILE_MAX + 1) : NULL;
 	if (text)
 		bytes = fread(text, 1, CONFIG_FILE_MAX + 1, file);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* colinux-daemon: reads what the user wants, does it, says how it ended. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "control.h"
@@ -10,6 +11,7 @@
 #include "manual.h"
 #include "option_keys.h"
 #include "options.h"
+#include "os.h"
 #include "print_text.h"
 #include "would_run.h"
 
@@ -102,6 +104,12 @@ static int run(const struct options *options, struct error *error)
 	}
 	if (options->status_driver)
 		return status_driver(error);
+	if (options->install_driver)
+		return os_driver_install(error);
+	if (options->remove_driver)
+		return os_driver_remove(error);
+	if (options->service == SERVICE_REMOVE)
+		return os_service_remove(options->service_name, error);
 	if (options->print_toml)
 		return print_toml(stdout, options, error);
 	if (options->print_json)
@@ -122,25 +130,70 @@ static void print_faults(const struct error *error)
 	}
 }
 
-int main(int argc, char **argv)
+/* The daemon's whole work, once its words are understood, or are not. */
+struct work {
+	struct options options;
+	bool understood;
+	struct error error;
+};
+
+/* Does it, says what went wrong; returns the exit code. A service's is run where its manager wants it. */
+static int do_work(void *arg)
 {
-	static struct options options;
-	struct error error = { .exit_code = EXIT_OTHER };
-	bool understood, booted;
+	struct work *work = arg;
+	struct error *error = &work->error;
+	bool booted = work->understood && !work->options.check;
 	int result = -1;
 
-	understood = !options_parse(&options, argc, argv, &error);
-	booted = understood && !options.check;
-	if (understood)
-		result = run(&options, &error);
-	options_free(&options);
+	if (work->understood)
+		result = run(&work->options, error);
 	if (!result && (fflush(stdout) || ferror(stdout)))
-		result = error_set(&error, "writing to stdout failed");
+		result = error_set(error, "writing to stdout failed");
 	if (!result)
 		return EXIT_OK;
-	if (booted && error.text[0])
-		log_warn("%s", error.text);	/* a guest's last words may have lines */
+	if (booted && error->text[0])
+		log_warn("%s", error->text);	/* a guest's last words may have lines */
 	else
+		print_faults(error);
+	return error->exit_code;
+}
+
+/* The service's own command: ours without the words that ask for it. */
+static int install_service(const struct options *options, int argc, char **argv, struct error *error)
+{
+	char **words = calloc(argc, sizeof(*words));
+	int count = 0, at, result;
+
+	if (!words)
+		return error_set(error, "out of memory");
+	for (at = 1; at < argc; at++)
+		if (at < options->service_word || at >= options->service_word + options->service_words)
+			words[count++] = argv[at];
+	result = os_service_install(options->service_name, count, words, error);
+	free(words);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	static struct work work = { .error.exit_code = EXIT_OTHER };
+	struct error error = { .exit_code = EXIT_OTHER };
+	int result;
+
+	argv = os_arguments(&argc, argv);
+	work.understood = !options_parse(&work.options, argc, argv, &work.error);
+	if (work.options.service == SERVICE_RUN) {
+		/* what is wrong with its words goes where the service's messages go */
+		result = os_service_run(work.options.service_name, do_work, &work, &error);
+	} else if (work.options.service == SERVICE_INSTALL && work.understood) {
+		result = install_service(&work.options, argc, argv, &error);
+	} else {
+		result = do_work(&work);
+	}
+	options_free(&work.options);
+	if (result < 0) {
 		print_faults(&error);
-	return error.exit_code;
+		return error.exit_code;
+	}
+	return result;
 }

@@ -62,8 +62,9 @@ const struct option_key option_keys[] = {
 	  .manual = "a further console, N from 0 to 15; the guest sees hvc1, hvc2,\n"
 		    "... in the order of N. PATH is a character device, a pty, a\n"
 		    "Unix socket to connect to (or unix:PATH, which may appear\n"
-		    "later), a FIFO or a file (these two: output only). While\n"
-		    "nobody is at the other end, output is lost" },
+		    "later), a FIFO or a file (these two: output only). On Windows:\n"
+		    "COM1, a pipe to make (\\\\.\\pipe\\NAME), a file. While nobody\n"
+		    "is at the other end, output is lost" },
 	{ "exec", KEY_NUMBERED, OPTIONS_PROGRAMS, "programs", .parse = parse_exec,
 	  .usage = "execN=PROG[,\"ARGS\"]",
 	  .manual = "a program of the host that runs as long as the guest, with the\n"

@@ -16,9 +16,12 @@
 #include "guest_names.h"
 #include "option_near.h"
 #include "option_parse.h"
+#include "os.h"
 
 #define DEFAULT_MEM_MIB		128
 #define DEFAULT_SHUTDOWN_S	30
+#define DEFAULT_SERVICE		"Cooperative Linux"
+#define SERVICE_NAME_MAX	80u
 
 /* --- the command line --- */
 
@@ -33,10 +36,23 @@ static const struct switch_row {
 	{ "--print-toml", offsetof(struct options, print_toml) },
 	{ "--print-json", offsetof(struct options, print_json) },
 	{ "--status-driver", offsetof(struct options, status_driver) },
+	{ "--install-driver", offsetof(struct options, install_driver) },
+	{ "--remove-driver", offsetof(struct options, remove_driver) },
 	{ "--stats", offsetof(struct options, stats) },
 	{ "-d", offsetof(struct options, no_console) },
 	{ "-k", offsetof(struct options, no_early_messages) },
 };
+
+static const struct service_row {
+	const char *name;
+	enum option_service service;
+} service_switches[] = {
+	{ "--install-service", SERVICE_INSTALL },
+	{ "--remove-service", SERVICE_REMOVE },
+	{ "--run-service", SERVICE_RUN },
+};
+
+#define SERVICE_ROWS (sizeof(service_switches) / sizeof(*service_switches))
 
 static int unknown_switch(const char *word, const char *place, struct error *error)
 {
@@ -49,6 +65,10 @@ static int unknown_switch(const char *word, const char *place, struct error *err
 		if (switches[i].name[1] == '-' && spelling_distance(word, switches[i].name, 2) <= 2)
 			return error_set(error, "%s: unknown switch %.40s; did you mean %s?", place, word,
 					 switches[i].name);
+	for (i = 0; i < SERVICE_ROWS; i++)
+		if (spelling_distance(word, service_switches[i].name, 2) <= 2)
+			return error_set(error, "%s: unknown switch %.40s; did you mean %s?", place, word,
+					 service_switches[i].name);
 	return error_set(error, "%s: unknown switch %.40s; see --help", place, word);
 }
 
@@ -65,6 +85,31 @@ static int keep_pidfile(struct options *options, const char *path, const char *p
 	return pidfile->text ? 0 : error_set(error, "out of memory");
 }
 
+/* A word that can only be the name that --install-service and its like may have behind them. */
+static bool is_service_name(const char *word)
+{
+	return word[0] && word[0] != '-' && word[0] != '@' && !strchr(word, '=');
+}
+
+static int keep_service(struct options *options, enum option_service service, char **argv, int argc,
+			int *at, const char *place, struct error *error)
+{
+	if (options->service)
+		return error_set(error, "%s: %s: there is a switch about a service already", place, argv[*at]);
+	options->service = service;
+	options->service_name = DEFAULT_SERVICE;
+	options->service_word = *at;
+	options->service_words = 1;
+	if (*at + 1 < argc && is_service_name(argv[*at + 1])) {
+		options->service_name = argv[++*at];
+		options->service_words = 2;
+	}
+	if (strlen(options->service_name) > SERVICE_NAME_MAX || strpbrk(options->service_name, "/\\"))
+		return error_set(error, "%s: a service's name has at most %u characters, none of them / or \\",
+				 place, SERVICE_NAME_MAX);
+	return 0;
+}
+
 static int parse_switch(struct options *options, char **argv, int argc, int *at,
 			struct error *error)
 {
@@ -78,7 +123,10 @@ static int parse_switch(struct options *options, char **argv, int argc, int *at,
 			return 0;
 		}
 	snprintf(place, sizeof(place), "argument %d", *at);
-	if (strncmp(word, "-v", 2) && strncmp(word, "-p", 2))
+	for (i = 0; i < SERVICE_ROWS; i++)
+		if (!strcmp(word, service_switches[i].name))
+			return keep_service(options, service_switches[i].service, argv, argc, at, place, error);
+	if (strncmp(word, "-v", 2) && strncmp(word, "-p", 2) && strncmp(word, "-C", 2))
 		return unknown_switch(word, place, error);
 	value = word + 2;
 	if (!*value) {
@@ -86,6 +134,8 @@ static int parse_switch(struct options *options, char **argv, int argc, int *at,
 			return error_set(error, "%s: %s needs a value", place, word);
 		value = argv[++*at];
 	}
+	if (word[1] == 'C')
+		return os_change_folder(value, error);
 	if (word[1] == 'p')
 		return keep_pidfile(options, value, place, error);
 	if (value[0] < '0' || value[0] > '3' || value[1])
@@ -164,7 +214,7 @@ static bool forgot_at(const struct options *options, char name[256])
 		return false;
 	memcpy(name, options->cmdline, length);
 	name[length] = '\0';
-	file = fopen(name, "rb");
+	file = os_fopen(name, "rb");
 	if (file)
 		fclose(file);
 	return file;
@@ -178,7 +228,8 @@ int options_complete(struct options *options, struct error *error)
 	struct error one;
 	int result = 0;
 
-	if (options->help || options->version || options->status_driver)
+	if (options->help || options->version || options->status_driver || options->install_driver ||
+	    options->remove_driver || options->service == SERVICE_REMOVE)
 		return 0;
 	/* an old file can be converted, whatever it asks for */
 	if (!printing && (refuse_absent(options, error) | option_nets_complete(options, error)))

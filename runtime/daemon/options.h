@@ -92,9 +92,21 @@ struct option_program {
 	const struct option_given *given;
 };
 
+/* A request about what is installed in the system, in place of a boot; Windows only. */
+enum option_service {
+	SERVICE_NONE,
+	SERVICE_INSTALL,
+	SERVICE_REMOVE,
+	SERVICE_RUN,		/* by the service manager: boots */
+};
+
 struct options {
 	/* switches */
 	bool help, version, check, print_toml, print_json, status_driver, stats;
+	bool install_driver, remove_driver;
+	enum option_service service;
+	const char *service_name;	/* in argv, or the default */
+	int service_word, service_words; /* where in argv: --install-service and its name */
 	bool no_console;		/* -d */
 	bool no_early_messages;		/* -k */
 	int verbosity;			/* -v LEVEL */

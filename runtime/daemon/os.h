@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Everything the daemon asks of its operating system. The other files include
- * no header of an OS; *_linux.c implements this for Linux, *_windows.c will
- * for Windows. Built in reading order: time and threads, files, the driver's
- * door, byte streams (terminals, ports, sockets), requests from outside.
+ * no header of an OS; *_linux.c implements this for Linux, *_windows.c for
+ * Windows. Built in reading order: time and threads, files, the driver's door,
+ * byte streams (terminals, ports, sockets), requests from outside, programs,
+ * what is installed in the system. A path is UTF-8 where its system has letters
+ * and not bytes.
  */
 #ifndef COLINUX_OS_H
 #define COLINUX_OS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "colinux_types.h"
 #include "colinux_ioctl.h"
 #include "error.h"
 
 #ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 struct os_mutex { CRITICAL_SECTION lock; };
-struct os_cond { CONDITION_VARIABLE cond; };
+/* Windows has conditions from Vista on; this is one of ours, under the caller's mutex. */
+struct os_cond { HANDLE released_event; u32 waiting, released, generation; };
 struct os_thread { HANDLE handle; };
 #else
 #include <pthread.h>
@@ -40,6 +45,7 @@ void os_cond_init(struct os_cond *cond);
 void os_wait(struct os_cond *cond, struct os_mutex *mutex);
 /* False when the time was over before a wake-up. */
 bool os_wait_ms(struct os_cond *cond, struct os_mutex *mutex, u32 ms);
+/* The mutex that they wait with is held. */
 void os_wake_all(struct os_cond *cond);
 
 int os_thread_start(struct os_thread *thread, const char *name, void (*body)(void *), void *arg,
@@ -138,7 +144,8 @@ enum {
 struct os_stream *os_stream_stdio(struct error *error);
 /* Nobody: reads nothing, swallows what is written. */
 struct os_stream *os_stream_null(struct error *error);
-/* A character device, pty, FIFO, file, or socket ("unix:PATH" or its path). */
+/* Linux: a character device, pty, FIFO, file, or socket ("unix:PATH" or its path).
+ * Windows: a port (COM1), a file, or a named pipe (\\.\pipe\NAME) that is made. */
 struct os_stream *os_stream_open(const char *path, struct error *error);
 void os_stream_close(struct os_stream *stream);
 /* Waits for any of the wanted (READABLE, WRITABLE) or a wake-up; returns what is so. */
@@ -193,7 +200,28 @@ struct os_process *os_process_start(const char *program, const char *arguments,
 /* Asks it and its children to end, within two seconds; then ends them. */
 void os_process_end(struct os_process *process);
 
+/* --- what is installed in the system: on Linux nothing is, and each says what to do --- */
+
+/* The driver that lies beside this program: known to the system and loaded; the reverse. */
+int os_driver_install(struct error *error);
+int os_driver_remove(struct error *error);
+
+/*
+ * A service that runs this program with these words, in the folder that is current
+ * now, whenever the system starts. The system runs it as --run-service NAME, and
+ * body() is called where its requests are answered; it returns the exit code, as
+ * os_service_run() then does.
+ */
+int os_service_install(const char *name, int argc, char **argv, struct error *error);
+int os_service_remove(const char *name, struct error *error);
+int os_service_run(const char *name, int (*body)(void *), void *arg, struct error *error);
+
 /* --- odds and ends --- */
+
+/* The words of the command line, which main() was given as argv; first of all. */
+char **os_arguments(int *argc, char **argv);
+int os_change_folder(const char *path, struct error *error);
+FILE *os_fopen(const char *path, const char *mode);
 
 /* Random bytes fit for keys; false: there are none. */
 bool os_random(void *bytes, size_t nbytes);

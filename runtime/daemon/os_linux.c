@@ -372,6 +372,22 @@ enum os_result os_file_zero(struct os_file *file, u64 offset, u64 bytes)
 
 /* --- odds and ends --- */
 
+char **os_arguments(int *argc, char **argv)
+{
+	(void)argc;
+	return argv;
+}
+
+int os_change_folder(const char *path, struct error *error)
+{
+	return chdir(path) ? error_set(error, "-C %s: %s", path, strerror(errno)) : 0;
+}
+
+FILE *os_fopen(const char *path, const char *mode)
+{
+	return fopen(path, mode);
+}
+
 bool os_random(void *bytes, size_t nbytes)
 {
 	return getrandom(bytes, nbytes, 0) == (ssize_t)nbytes;

@@ -2,9 +2,10 @@
 /* os.h on Windows: programs that run beside the guest, and paths that are not Windows'. */
 #include "os.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "text_windows.h"
 
 #define COMMAND_MAX	4096u	/* CreateProcess takes 32767 */
 
@@ -33,8 +34,9 @@ struct os_process *os_process_start(const char *program, const char *arguments,
 				    struct error *error)
 {
 	struct os_process *process = calloc(1, sizeof(*process));
-	STARTUPINFOA start = { .cb = sizeof(start) };
+	STARTUPINFOW start = { .cb = sizeof(start) };
 	char command[COMMAND_MAX];
+	wchar_t *wide = NULL;
 	PROCESS_INFORMATION made;
 
 	if (!process) {
@@ -45,16 +47,17 @@ struct os_process *os_process_start(const char *program, const char *arguments,
 		error_set(error, "%s: its arguments are too long", program);
 		goto failed;
 	}
+	wide = wide_of(command);
 	process->job = new_job();
 	/* Suspended, so that it starts nothing before it is in the job. */
-	if (!process->job ||
-	    !CreateProcessA(NULL, command, NULL, NULL, FALSE, CREATE_SUSPENDED, NULL, NULL, &start, &made)) {
-		error_set(error, "%s: cannot be started: error %lu", program, GetLastError());
+	if (!process->job || !wide ||
+	    !CreateProcessW(NULL, wide, NULL, NULL, FALSE, CREATE_SUSPENDED, NULL, NULL, &start, &made)) {
+		error_set(error, "%s: %s", program, os_last_error());
 		goto failed;
 	}
 	process->process = made.hProcess;
 	if (!AssignProcessToJobObject(process->job, made.hProcess)) {
-		error_set(error, "%s: cannot be put into a job: error %lu", program, GetLastError());
+		error_set(error, "%s: cannot be put into a job: %s", program, os_last_error());
 		TerminateProcess(made.hProcess, 1);
 		CloseHandle(made.hThread);
 		CloseHandle(made.hProcess);
@@ -62,8 +65,10 @@ struct os_process *os_process_start(const char *program, const char *arguments,
 	}
 	ResumeThread(made.hThread);
 	CloseHandle(made.hThread);
+	free(wide);
 	return process;
 failed:
+	free(wide);
 	if (process->job)
 		CloseHandle(process->job);
 	free(process);

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""colinux-daemon.exe: the daemon's sources, compiled by MinGW for one of the Windows in toolchain/windows.toml.
+
+    build/daemon/windows-x64/colinux-daemon.exe         what is shipped
+    build/daemon/windows-x64/colinux-daemon.exe.debug   its symbols, for gdb
+    build/daemon/windows-x64/colinux-daemon.map         what lies where
+
+No time, path or user of this machine gets into any of them. The program needs
+nothing that the oldest Windows of its target lacks: `faults` looks at the finished file.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pipeline import pe, process
+from pipeline.daemon import daemon_sources
+from pipeline.errors import BuildFailed
+from pipeline.paths import Paths, atomic_path, remove
+from pipeline.stamp import Job
+from toolchain import windows
+from toolchain.windows import Target
+
+PROGRAM, SYMBOLS, MAP = "colinux-daemon.exe", "colinux-daemon.exe.debug", "colinux-daemon.map"
+RESOURCE = "runtime/daemon/daemon_windows.rc"
+INCLUDES = ("runtime/abi", "runtime/windows")
+FLAGS = (
+    "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror",
+    # printf is MinGW's own, in the program: the system's knows %llu and %zu in newer Windows only.
+    "-D__USE_MINGW_ANSI_STDIO=1",
+)  # fmt: skip
+LIBRARIES = ("-ladvapi32", "-lntdll")
+
+
+def flags(target: Target) -> tuple[str, ...]:
+    """For the compiler: the headers declare what the oldest Windows has, no more."""
+    major, minor = target.version
+    return (*FLAGS, f"-D_WIN32_WINNT=0x{major:02x}{minor:02x}")
+
+
+def numbers(version: str) -> str:
+    """Four numbers for the version resource: "0.8.0-rc1" -> "0,8,0,0"."""
+    found = [min(int(digits), 0xFFFF) for digits in re.findall(r"\d+", version.split("-")[0])][:4]
+    return ",".join(map(str, [*found, 0, 0, 0, 0][:4]))
+
+
+def build(name: str, version: str, paths: Paths) -> None:
+    """The program for the target `name`, of our `version`.
+
+    Raises BuildFailed with the compiler's first error, or when the program has `faults`.
+    """
+    target = windows.targets()[name]
+    folder = paths.daemon(name)
+    objects = folder / "obj"
+    remove(objects)
+    objects.mkdir(parents=True)
+    log = paths.log(f"daemon:{name}")
+    sources = daemon_sources("windows", paths)
+    up = Path(*[".."] * len(objects.relative_to(paths.root).parts))
+    # In a folder of their own and by relative names: the map and the symbols name them.
+    process.run(
+        [_compiler(target), *flags(target), f'-DCO_RELEASE="{version}"', f"-ffile-prefix-map={paths.root}=.",
+         f"-ffile-prefix-map={up}=.", *(f"-I{up / include}" for include in INCLUDES),
+         "-c", *(up / source.relative_to(paths.root) for source in sources)],
+        cwd=objects, log=log, timeout=900)  # fmt: skip
+    process.run(
+        [f"{target.prefix}windres", f"-DCO_VERSION={version}", f"-DCO_NUMBERS={numbers(version)}", up / RESOURCE,
+         "resource.o"],
+        cwd=objects, log=log, append=True)  # fmt: skip
+    major, minor = target.version
+    link = ",".join([
+        "-Wl", "--no-insert-timestamp", "--subsystem=console", f"--major-os-version={major}",
+        f"--minor-os-version={minor}", f"--major-subsystem-version={major}", f"--minor-subsystem-version={minor}",
+        f"-Map={MAP}",
+    ])  # fmt: skip
+    process.run(
+        [_compiler(target), "-static", link, *(f"{source.stem}.o" for source in sources), "resource.o", *LIBRARIES,
+         "-o", PROGRAM],
+        cwd=objects, log=log, append=True, timeout=900)  # fmt: skip
+    # -p keeps the time that was not put in; the checksum is made anew. Long names of sections
+    # (.eh_frame) stand in a table that Windows does not read.
+    for options, made in ((["--only-keep-debug"], SYMBOLS),
+                          (["--strip-all", "--long-section-names=disable"], "stripped.exe")):
+        process.run([f"{target.prefix}objcopy", "-p", *options, PROGRAM, made], cwd=objects, log=log, append=True)
+    (objects / "stripped.exe").replace(objects / PROGRAM)
+    if found := faults((objects / PROGRAM).read_bytes(), target):
+        raise BuildFailed(f"{PROGRAM} for {name}: {'; '.join(found)}", log=log)
+    for output in outputs(name, paths):
+        with atomic_path(output) as new:
+            (objects / output.name).replace(new)
+    remove(objects)
+
+
+def faults(data: bytes, target: Target) -> list[str]:
+    """What is wrong with a program's file, in words; an empty list is as it should be."""
+    image = pe.read(data)
+    found = []
+    if image.arch != target.arch:
+        found.append(f"it is for {image.arch}")
+    if image.subsystem != pe.CONSOLE:
+        found.append(f"its subsystem is {image.subsystem}, not console")
+    if image.os_version != target.version or image.subsystem_version != target.version:
+        found.append(f"it asks for Windows {image.os_version}, {image.subsystem_version}, not {target.version}")
+    if image.timestamp:
+        found.append("it carries the time of its build")
+    if image.checksum != pe.checksum(data):
+        found.append("its checksum is wrong")
+    if debug := [one.name for one in image.sections if one.name.startswith((".debug", "/"))]:
+        found.append(f"it carries debug data: {', '.join(debug)}")
+    if not image.directories[pe.RELOCATIONS][1]:
+        found.append("it cannot be relocated")
+    if not image.directories[pe.RESOURCES][1]:
+        found.append("it has no version resource")
+    found += [f"it imports {name} of {dll}, which {target.title} is not known to have (toolchain/windows.toml)"
+              for dll, names in sorted(image.imports.items())
+              for name in sorted(set(names) - target.program.get(dll, frozenset()))]
+    return found
+
+
+def _compiler(target: Target) -> str:
+    """The one with threads of Windows' own: the other one's are a library that no Windows has."""
+    return f"{target.prefix}gcc-win32"
+
+
+def outputs(name: str, paths: Paths) -> list[Path]:
+    """What is made, the program first."""
+    return [paths.daemon(name) / made for made in (PROGRAM, SYMBOLS, MAP)]
+
+
+def job(name: str, version: str, paths: Paths) -> Job:
+    """What the program is made of."""
+    target = windows.targets()[name]
+    told = process.run([_compiler(target), "--version"]).stdout.splitlines()[0]
+    return Job(
+        name=f"daemon:{name}",
+        inputs={"compiler": [_compiler(target), told], "flags": [*flags(target), *LIBRARIES], "version": version},
+        files=[paths.root / "runtime/daemon", *(paths.root / include for include in INCLUDES), windows.DATA,
+               Path(pe.__file__).absolute(), Path(__file__).absolute()],
+        outputs=outputs(name, paths),
+    )  # fmt: skip

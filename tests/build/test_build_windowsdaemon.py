@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""colinux-daemon.exe: the same bytes wherever it is built, and a file that the oldest Windows of its target takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from pipeline import pe, stamp, windowsdaemon
+from pipeline.paths import Paths, checkout
+from pipeline.tasks import Project
+from toolchain import windows
+
+pytestmark = pytest.mark.build
+
+TARGETS = windows.targets()
+
+
+@pytest.fixture(scope="module", params=sorted(TARGETS))
+def built(request: pytest.FixtureRequest) -> str:
+    """The target's name; its program is up to date in this checkout."""
+    if not shutil.which(f"{TARGETS[request.param].prefix}gcc-win32"):
+        pytest.skip(f"no compiler for {request.param} is installed (./doit setup installs it)")
+    Project.here().bring(f"daemon:{request.param}")
+    return str(request.param)
+
+
+def program(built: str) -> bytes:
+    return windowsdaemon.outputs(built, checkout())[0].read_bytes()
+
+
+def test_two_places_one_program(built: str, tmp_path: Path) -> None:
+    """Program, symbols and map; none of them knows where it was made."""
+    paths = Paths(tmp_path / "a/much/longer/path/to/there")
+    for part in ("abi", "daemon", "windows"):
+        shutil.copytree(checkout().root / "runtime" / part, paths.root / "runtime" / part)
+    project = Project.here()
+    windowsdaemon.build(built, project.version, paths)
+    for here, there in zip(
+        windowsdaemon.outputs(built, project.paths), windowsdaemon.outputs(built, paths), strict=True
+    ):
+        assert here.read_bytes() == there.read_bytes(), here.name
+        assert str(tmp_path).encode() not in there.read_bytes()
+        assert str(project.paths.root).encode() not in here.read_bytes()
+    assert {path.name for path in paths.daemon(built).iterdir()} == {
+        "colinux-daemon.exe",
+        "colinux-daemon.exe.debug",
+        "colinux-daemon.map",
+    }
+    # and it is made anew when, and only when, something changed
+    stamp.finish(windowsdaemon.job(built, project.version, paths), paths)
+    assert stamp.why_stale(windowsdaemon.job(built, project.version, paths), paths) is None
+    source = paths.root / "runtime/daemon/os_windows.c"
+    source.write_text(source.read_text() + "\n")
+    assert "runtime/daemon" in str(stamp.why_stale(windowsdaemon.job(built, project.version, paths), paths))
+
+
+def test_windows_takes_it(built: str) -> None:
+    assert windowsdaemon.faults(program(built), TARGETS[built]) == []
+
+
+def test_it_needs_no_library_but_the_systems(built: str) -> None:
+    libraries = set(pe.read(program(built)).imports)
+    assert libraries == {"advapi32.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll"}
+
+
+def test_it_says_its_version(built: str) -> None:
+    """In the resource, as UTF-16."""
+    words = program(built)
+    for word in ("ProductVersion", Project.here().version, "colinux-daemon.exe", "GPL-2.0-only"):
+        assert word.encode("utf-16-le") in words
+
+
+def test_symbols_are_beside_it(built: str) -> None:
+    _, symbols, where = windowsdaemon.outputs(built, checkout())
+    assert b"machine_start" in symbols.read_bytes()
+    assert b"machine_start" not in program(built)
+    assert "machine_start" in where.read_text()
+
+
+def changed(built: str, offset: int, value: int, *, mend: bool = True) -> list[str]:
+    """What is found wrong with a program of which 16 bits behind the PE header's start are others."""
+    data = bytearray(program(built))
+    (start,) = struct.unpack_from("<I", data, 0x3C)
+    struct.pack_into("<H", data, start + offset, value)
+    whole = pe.with_checksum(bytes(data)) if mend else bytes(data)
+    return windowsdaemon.faults(whole, TARGETS[built])
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "told"),
+    [
+        (4, 0x1C4, "it is for 0x1c4"),
+        (8, 0x5BFE, "it carries the time of its build"),
+        (24 + 48, 10, "it asks for Windows "),
+        (24 + 68, 2, "its subsystem is 2, not console"),
+    ],
+)
+def test_what_is_wrong_is_told(built: str, offset: int, value: int, told: str) -> None:
+    """Machine, time, version and subsystem, at their places in Microsoft's "PE Format"."""
+    (fault,) = changed(built, offset, value)
+    assert fault.startswith(told)
+
+
+def test_a_wrong_checksum_is_told(built: str) -> None:
+    assert changed(built, 24 + 64, 0x4711, mend=False) == ["its checksum is wrong"]
+
+
+def test_an_import_that_the_oldest_windows_lacks_is_told(built: str) -> None:
+    target = TARGETS[built]
+    fewer = {**target.program, "kernel32.dll": target.program["kernel32.dll"] - {"CancelIo"}}
+    (fault,) = windowsdaemon.faults(program(built), dataclasses.replace(target, program=fewer))
+    assert f"imports CancelIo of kernel32.dll, which {target.title} is not known to have" in fault
+
+
+def test_numbers_of_a_version() -> None:
+    assert windowsdaemon.numbers("0.8.0") == "0,8,0,0"
+    assert windowsdaemon.numbers("1.2.3.4-rc5") == "1,2,3,4"
