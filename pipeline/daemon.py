@@ -33,8 +33,11 @@ FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=
 
 # What talks to running daemons, where systems have a way to: the sources of each in runtime/client, and of the
 # daemon's own.
-CLIENTS = {"linux": ("colinux-ctl",)}
-CLIENT_SOURCES = {"colinux-ctl": ("ctl*.c", "client*.c", "json*.c")}
+CLIENTS = {"linux": ("colinux-ctl", "colinux-console")}
+CLIENT_SOURCES = {
+    "colinux-ctl": ("ctl*.c", "client*.c", "json*.c"),
+    "colinux-console": ("attach*.c", "client*.c", "json*.c"),
+}
 SHARED_SOURCES = ("log.c", "run_folder_linux.c")
 
 # Program -> the glob of its sources in runtime/agent; every one of them finds agent and abi headers.

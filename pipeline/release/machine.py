@@ -20,7 +20,7 @@ CONF = "colinux.conf"
 # A test of the machine needs them, a person who runs it does not.
 TEST_ONLY = frozenset({"agent", "check", "host-kernel"})
 # Roles whose files are programs: everything else is data.
-PROGRAMS = frozenset({"daemon", "ctl"})
+PROGRAMS = frozenset({"daemon", "ctl", "console"})
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ VERSION = SchemaVersion.V1_6
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:colinux:sbom")
 FILE, ARTIFACT, INPUT = "file:", "artifact:", "input:"
 TYPES = {"kernel": ComponentType.OPERATING_SYSTEM, "driver": ComponentType.DEVICE_DRIVER,
-         "daemon": ComponentType.APPLICATION, "ctl": ComponentType.APPLICATION}
+         "daemon": ComponentType.APPLICATION, "ctl": ComponentType.APPLICATION,
+         "console": ComponentType.APPLICATION}
 PREFIX = "colinux:"  # of our properties
 
 

@@ -10,6 +10,9 @@
  * Input: the thread reads ahead into a small buffer and fills the guest's
  * receive buffers from it. It goes on reading a terminal when the guest does
  * not take its input, because the escape must always work.
+ *
+ * What the guest prints is kept for a while as well; those who are attached read it
+ * there at their own pace, and the guest never waits for them.
  */
 #include "console.h"
 
@@ -17,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "history.h"
 #include "log.h"
 
 enum { QUEUE_RECEIVE = 0, QUEUE_TRANSMIT = 1 };
@@ -42,6 +46,9 @@ struct console {
 	u32 output_start, output_bytes;
 	u8 input[INPUT_BYTES];
 	u32 input_bytes;
+	struct history history;
+	void (*changed)(void *);	/* somebody is attached; NULL: nobody */
+	void *changed_arg;
 	bool enabled;			/* the receive queue may be used */
 	bool abandoned, quit;
 	/* the thread's own */
@@ -60,9 +67,17 @@ struct device *console_device(struct console *console)
 
 /* --- output --- */
 
+static void tell_watcher(struct console *console)
+{
+	if (console->changed)
+		console->changed(console->changed_arg);
+}
+
 void console_put(struct console *console, const char *text, size_t bytes)
 {
 	os_lock(&console->lock);
+	history_add(&console->history, text, bytes);
+	tell_watcher(console);
 	while (bytes && !console->abandoned) {
 		u32 end = (console->output_start + console->output_bytes) % OUTPUT_BYTES;
 		u32 now = OUTPUT_BYTES - console->output_bytes;
@@ -153,9 +168,12 @@ static void watch_escape(struct console *console, const u8 *bytes, size_t count)
 static void read_input(struct console *console)
 {
 	u8 piece[512];
-	u32 room = INPUT_BYTES - console->input_bytes;
 	size_t bytes = sizeof(piece);
+	u32 room;
 
+	/* a read does not wait, and who is attached wants the same room: console_type() */
+	os_lock(&console->lock);
+	room = INPUT_BYTES - console->input_bytes;
 	if (!console->interactive && bytes > room)
 		bytes = room;
 	bytes = os_stream_read(console->stream, piece, bytes);
@@ -168,7 +186,6 @@ static void read_input(struct console *console)
 		console->lost_input = true;
 		bytes = room;
 	}
-	os_lock(&console->lock);
 	memcpy(console->input + console->input_bytes, piece, bytes);
 	console->input_bytes += bytes;
 	os_unlock(&console->lock);
@@ -206,8 +223,64 @@ static void deliver_input(struct console *console)
 	}
 	if (!console->input_bytes)
 		vring_ignore(ring);
-	if (used)
-		device_signal_used(device, ring);
+	if (!used)
+		return;
+	device_signal_used(device, ring);
+	tell_watcher(console);
+}
+
+/* --- who is attached --- */
+
+u64 console_printed(struct console *console)
+{
+	u64 printed;
+
+	os_lock(&console->lock);
+	printed = console->history.printed;
+	os_unlock(&console->lock);
+	return printed;
+}
+
+size_t console_read(struct console *console, u64 *position, void *buffer, size_t bytes, u64 *lost)
+{
+	os_lock(&console->lock);
+	bytes = history_read(&console->history, position, buffer, bytes, lost);
+	os_unlock(&console->lock);
+	return bytes;
+}
+
+size_t console_type(struct console *console, const void *bytes, size_t count)
+{
+	u32 room;
+
+	os_lock(&console->lock);
+	room = INPUT_BYTES - console->input_bytes;
+	if (count > room)
+		count = room;
+	memcpy(console->input + console->input_bytes, bytes, count);
+	console->input_bytes += count;
+	os_unlock(&console->lock);
+	if (count)
+		os_stream_wake(console->stream);
+	return count;
+}
+
+void console_sized(struct console *console, u16 columns, u16 rows)
+{
+	struct virtio_console_config config = { .columns = columns, .rows = rows };
+
+	/* one writer at a time */
+	os_lock(&console->lock);
+	device_set_config(&console->device, 0, &config, 2 * sizeof(u16));
+	os_unlock(&console->lock);
+}
+
+void console_watch(struct console *console, void (*changed)(void *), void *arg)
+{
+	os_lock(&console->lock);
+	console->changed = changed;
+	console->changed_arg = arg;
+	os_unlock(&console->lock);
 }
 
 /* --- the thread --- */
@@ -276,13 +349,17 @@ static const struct device_ops console_ops = {
 	.kick = console_kick,
 };
 
+struct console *console_of(struct device *device)
+{
+	return device->ops == &console_ops ? device->back : NULL;
+}
+
 void console_resize(struct console *console)
 {
-	struct virtio_console_config config = { 0 };
+	u16 columns, rows;
 
-	if (!console->interactive || !os_terminal_size(&config.columns, &config.rows))
-		return;
-	device_set_config(&console->device, 0, &config, 2 * sizeof(u16));
+	if (console->interactive && os_terminal_size(&columns, &rows))
+		console_sized(console, columns, rows);
 }
 
 struct console *console_open(const char *name, struct os_stream *stream, bool interactive,
@@ -316,13 +393,11 @@ int console_attach(struct console *console, struct vm *vm, u32 index, struct err
 	struct virtio_console_config config = {
 		.columns = console->columns, .rows = console->rows, .max_nr_ports = 1,
 	};
-	u64 features = 0;
 
 	if (console->interactive)
 		os_terminal_size(&config.columns, &config.rows);
-	if (config.columns)
-		features |= VIRTIO_CONSOLE_F_SIZE;
-	device_attach(&console->device, vm, index, features, &config, sizeof(config));
+	/* a size of 0 is one that is not known yet: somebody may attach and have one */
+	device_attach(&console->device, vm, index, VIRTIO_CONSOLE_F_SIZE, &config, sizeof(config));
 	if (os_thread_start(&console->thread, console->device.name, console_thread, console, error))
 		return -1;
 	console->has_thread = true;

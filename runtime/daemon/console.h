@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Virtio consoles: hvc0 on the terminal, ttysN on a port, pty or socket. */
+/*
+ * Virtio consoles: hvc0 on the terminal, ttysN on a port, pty or socket, coconN on
+ * nothing; and all of them for whoever attaches through the control door: what was
+ * printed is kept for a while, and read by position.
+ */
 #ifndef COLINUX_CONSOLE_H
 #define COLINUX_CONSOLE_H
 
@@ -29,6 +33,25 @@ void console_abandon(struct console *console);
 void console_put(struct console *console, const char *text, size_t bytes);
 /* The terminal's size has changed. */
 void console_resize(struct console *console);
+
+/* --- any thread: somebody is attached --- */
+
+/* How many bytes, ever: the position of the next one. */
+u64 console_printed(struct console *console);
+/*
+ * history_read(): copies what was printed from *position on, and moves it; *lost: bytes
+ * that were printed there and are not kept any more.
+ */
+size_t console_read(struct console *console, u64 *position, void *buffer, size_t bytes, u64 *lost);
+/* As if it were typed; returns how many bytes there was room for. */
+size_t console_type(struct console *console, const void *bytes, size_t count);
+/* Whose terminal is used has this size. */
+void console_sized(struct console *console, u16 columns, u16 rows);
+/* To be called when there is more to read, or room to type; it must not wait. */
+void console_watch(struct console *console, void (*changed)(void *), void *arg);
+
+/* The console of a device; NULL: it is none. */
+struct console *console_of(struct device *device);
 
 struct device *console_device(struct console *console);
 

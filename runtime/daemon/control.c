@@ -1,168 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The control door: its thread and its connections. What is answered: control_requests.c. */
-#include "control.h"
-
+/* The control door's thread, and the main thread's side of it. What is answered: control_requests.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "control_parts.h"
 #include "log.h"
 #include "option_keys.h"
-#include "os_link.h"
 
-#define CLIENTS_MAX	16u
-#define PATIENCE_MS	5000u
 #define FAREWELL_MS	1000u
 #define ACCEPT_AGAIN_MS	100u
 #define NAMES_TRIED	99u
-#define NO_DEADLINE	(~0ull)
-
-struct client {
-	struct os_link *link;		/* NULL: nobody */
-	u64 deadline;			/* for what is unfinished */
-	bool waits;			/* for the event */
-	bool ends;			/* when its answer is out */
-	char request[CONTROL_REQUEST_MAX];
-	u32 request_bytes;
-	char reply[CONTROL_REPLY_MAX];
-	u32 reply_start, reply_bytes;
-};
-
-struct control {
-	struct os_listener *listener;
-	struct os_thread thread;
-	bool has_thread;
-	struct os_mutex lock;
-	/* under the lock: */
-	struct machine *machine;
-	char event[1024];		/* to be told to those who wait */
-	bool closing;
-	/* the thread's own */
-	char name[OPTIONS_NAME_SIZE];
-	u64 accept_again;
-	struct client clients[CLIENTS_MAX];
-};
-
-/* --- a client --- */
-
-static void client_end(struct client *client)
-{
-	os_link_close(client->link);
-	memset(client, 0, offsetof(struct client, request));
-	client->request_bytes = client->reply_bytes = 0;
-}
-
-static void client_begin(struct client *client, struct os_link *link)
-{
-	memset(client, 0, sizeof(*client));
-	client->link = link;
-	client->deadline = os_now_ms() + PATIENCE_MS;
-}
-
-/* Writes what goes without waiting; what is left has its deadline. */
-static void client_flush(struct client *client)
-{
-	long done;
-
-	while (client->link && client->reply_bytes) {
-		done = os_link_write(client->link, client->reply + client->reply_start,
-				     client->reply_bytes);
-		if (done < 0) {
-			client_end(client);
-			return;
-		}
-		if (!done)
-			return;
-		client->reply_start += done;
-		client->reply_bytes -= done;
-	}
-	if (client->link && client->ends)
-		client_end(client);
-}
-
-static void client_say(struct client *client, const char *line, size_t bytes)
-{
-	/* one answer at a time: the next request is not looked at before */
-	memcpy(client->reply, line, bytes);
-	client->reply[bytes] = '\n';
-	client->reply_start = 0;
-	client->reply_bytes = bytes + 1;
-	client->deadline = os_now_ms() + PATIENCE_MS;
-	client_flush(client);
-}
-
-static void answer(struct control *control, struct client *client, size_t bytes)
-{
-	static char text[CONTROL_REPLY_MAX - 1];	/* one thread's */
-	struct control_view view = { .name = control->name, .now_ms = os_now_ms() };
-	enum control_then then;
-	struct json_text json;
-
-	json_begin(&json, text, sizeof(text));
-	os_lock(&control->lock);
-	view.machine = control->machine;
-	then = control_answer(&view, client->request, bytes, &json);
-	os_unlock(&control->lock);
-	client->waits = then == CONTROL_WAIT;
-	client->ends = then == CONTROL_HANG_UP;
-	client_say(client, json.text, json.used);
-}
-
-/* As long as there are whole requests and nothing waits to be read. */
-static void serve_requests(struct control *control, struct client *client)
-{
-	while (client->link && !client->reply_bytes) {
-		char *end = memchr(client->request, '\n', client->request_bytes);
-		size_t bytes = end ? (size_t)(end - client->request) : client->request_bytes;
-
-		if (!end && client->request_bytes < sizeof(client->request))
-			return;
-		/* without its end it is too long, and answered as such */
-		answer(control, client, bytes);
-		if (!client->link || !end)
-			return;
-		client->request_bytes -= bytes + 1;
-		memmove(client->request, end + 1, client->request_bytes);
-	}
-}
-
-static void client_read(struct control *control, struct client *client)
-{
-	long done = os_link_read(client->link, client->request + client->request_bytes,
-				 sizeof(client->request) - client->request_bytes);
-
-	if (done < 0) {
-		client_end(client);
-		return;
-	}
-	/* a byte now and then does not make a request last longer */
-	if (!client->request_bytes && done)
-		client->deadline = os_now_ms() + PATIENCE_MS;
-	client->request_bytes += done;
-	serve_requests(control, client);
-}
-
-/* Who only waits for the event may wait for ever. */
-static u64 deadline_of(const struct client *client)
-{
-	return client->waits && !client->reply_bytes && !client->request_bytes ? NO_DEADLINE :
-	       client->deadline;
-}
 
 /* --- the thread --- */
 
-static void accept_clients(struct control *control)
+static void accept_callers(struct control *control)
 {
 	struct os_link *link = NULL;
 	u32 accepted = 0, i;
 
-	for (i = 0; i < CLIENTS_MAX; i++) {
-		if (control->clients[i].link)
+	for (i = 0; i < CONTROL_CALLERS; i++) {
+		if (control->callers[i].link)
 			continue;
 		link = os_listener_accept(control->listener);
 		if (!link)
 			break;
-		client_begin(&control->clients[i], link);
+		caller_begin(&control->callers[i], link);
 		accepted++;
 	}
 	/* somebody is there and cannot come in: out of descriptors, perhaps */
@@ -174,17 +37,17 @@ static void tell_event(struct control *control, const char *event)
 {
 	u32 i;
 
-	for (i = 0; i < CLIENTS_MAX; i++) {
-		struct client *client = &control->clients[i];
+	for (i = 0; i < CONTROL_CALLERS; i++) {
+		struct caller *caller = &control->callers[i];
 
-		if (!client->link || !client->waits)
+		if (!caller->link || !caller->waits)
 			continue;
-		client->waits = false;
+		caller->waits = false;
 		/* its first line is still on the way: then it reads nothing, and has to go */
-		if (client->reply_bytes)
-			client_end(client);
+		if (caller->reply_bytes)
+			caller_end(control, caller);
 		else
-			client_say(client, event, strlen(event));
+			caller_say(control, caller, event, strlen(event));
 	}
 }
 
@@ -193,43 +56,47 @@ static u32 list_waits(struct control *control, struct os_link_wait *waits, u32 *
 {
 	u32 count = 0, i;
 
-	*next = NO_DEADLINE;
-	for (i = 0; i < CLIENTS_MAX; i++) {
-		struct client *client = &control->clients[i];
+	*next = CONTROL_NO_DEADLINE;
+	for (i = 0; i < CONTROL_CALLERS; i++) {
+		struct caller *caller = &control->callers[i];
 
-		if (!client->link)
+		if (!caller->link)
 			continue;
 		number[count] = i;
-		waits[count].link = client->link;
-		waits[count++].wanted = client->reply_bytes ? OS_LINK_WRITABLE : OS_LINK_READABLE;
-		if (deadline_of(client) < *next)
-			*next = deadline_of(client);
+		waits[count].link = caller->link;
+		waits[count++].wanted = caller_wants(caller);
+		if (caller_deadline(caller) < *next)
+			*next = caller_deadline(caller);
 	}
 	return count;
 }
 
-static void serve_client(struct control *control, struct client *client, u32 ready)
+/* Before each wait: the guest may have printed something, or read its input. */
+static void serve_attached(struct control *control)
 {
-	if (ready & OS_LINK_WRITABLE) {
-		client_flush(client);
-		serve_requests(control, client);
-	} else if (ready & OS_LINK_READABLE) {
-		client_read(control, client);
-	} else if (ready & OS_LINK_GONE) {
-		client_end(client);
+	bool behind = false;
+	u32 i;
+
+	for (i = 0; i < CONTROL_CALLERS; i++) {
+		struct caller *caller = &control->callers[i];
+
+		if (caller->link && caller->attached)
+			behind |= caller_serve_console(control, caller);
 	}
-	if (client->link && os_now_ms() >= deadline_of(client)) {
-		log_info("control: a client was too slow");
-		client_end(client);
+	os_lock(&control->lock);
+	if (control->leaving && !behind) {
+		control->left = true;
+		os_wake_all(&control->told);
 	}
+	os_unlock(&control->lock);
 }
 
 static bool all_told(const struct control *control)
 {
 	u32 i;
 
-	for (i = 0; i < CLIENTS_MAX; i++)
-		if (control->clients[i].link && control->clients[i].reply_bytes)
+	for (i = 0; i < CONTROL_CALLERS; i++)
+		if (control->callers[i].link && control->callers[i].reply_bytes)
 			return false;
 	return true;
 }
@@ -237,8 +104,8 @@ static bool all_told(const struct control *control)
 static void control_thread(void *arg)
 {
 	struct control *control = arg;
-	struct os_link_wait waits[CLIENTS_MAX];
-	u32 number[CLIENTS_MAX], count, i;
+	struct os_link_wait waits[CONTROL_CALLERS];
+	u32 number[CONTROL_CALLERS], count, i;
 	char event[sizeof(control->event)];
 	u64 now, next, farewell = 0;
 	bool closing;
@@ -258,17 +125,18 @@ static void control_thread(void *arg)
 			farewell = now + FAREWELL_MS;
 		if (closing && (all_told(control) || now >= farewell))
 			return;
+		serve_attached(control);
 		count = list_waits(control, waits, number, &next);
 		if (closing && farewell < next)
 			next = farewell;
 		if (control->accept_again > now && control->accept_again < next)
 			next = control->accept_again;
-		if (os_links_wait(control->listener, !closing && count < CLIENTS_MAX &&
+		if (os_links_wait(control->listener, !closing && count < CONTROL_CALLERS &&
 				  control->accept_again <= now, waits, count,
-				  next == NO_DEADLINE ? ~0u : next > now ? (u32)(next - now) : 0))
-			accept_clients(control);
+				  next == CONTROL_NO_DEADLINE ? ~0u : next > now ? (u32)(next - now) : 0))
+			accept_callers(control);
 		for (i = 0; i < count; i++)
-			serve_client(control, &control->clients[number[i]], waits[i].ready);
+			caller_serve(control, &control->callers[number[i]], waits[i].ready);
 	}
 }
 
@@ -301,6 +169,7 @@ struct control *control_open(const struct options *options, struct error *error)
 		return NULL;
 	}
 	os_mutex_init(&control->lock);
+	os_cond_init(&control->told);
 	if (take_name(control, options, error))
 		goto free_control;
 	if (os_thread_start(&control->thread, "control", control_thread, control, error))
@@ -313,13 +182,56 @@ free_control:
 	return NULL;
 }
 
+/* A console's news, from any thread. */
+static void console_changed(void *arg)
+{
+	struct control *control = arg;
+
+	if (__atomic_load_n(&control->attached, __ATOMIC_SEQ_CST))
+		os_listener_wake(control->listener);
+}
+
+static void watch_consoles(struct machine *machine, void (*changed)(void *), void *arg)
+{
+	struct console *console;
+	u32 i;
+
+	for (i = 0; i < machine->ndevices; i++) {
+		console = console_of(machine->device[i]);
+		if (console)
+			console_watch(console, changed, arg);
+	}
+}
+
+/* The lock is held: those who are attached take the guest's last words, if they do it soon. */
+static void hand_out_last_words(struct control *control)
+{
+	u64 deadline = os_now_ms() + FAREWELL_MS, now;
+
+	control->leaving = true;
+	control->left = false;
+	os_listener_wake(control->listener);
+	while (!control->left && (now = os_now_ms()) < deadline)
+		os_wait_ms(&control->told, &control->lock, deadline - now);
+	control->leaving = false;
+}
+
 void control_set_machine(struct control *control, struct machine *machine)
 {
 	if (!control)
 		return;
 	os_lock(&control->lock);
+	if (control->machine && !machine) {
+		hand_out_last_words(control);
+		watch_consoles(control->machine, NULL, NULL);
+	}
 	control->machine = machine;
+	control->life += machine != NULL;
 	os_unlock(&control->lock);
+	if (machine) {
+		watch_consoles(machine, console_changed, control);
+		os_listener_wake(control->listener);	/* it may have said something already */
+	}
 }
 
 static void post_event(struct control *control, const char *event, int exit_code,
@@ -361,9 +273,9 @@ void control_close(struct control *control, int exit_code, const char *reason)
 	os_unlock(&control->lock);
 	os_listener_wake(control->listener);
 	os_thread_join(&control->thread);
-	for (i = 0; i < CLIENTS_MAX; i++)
-		if (control->clients[i].link)
-			os_link_close(control->clients[i].link);
+	for (i = 0; i < CONTROL_CALLERS; i++)
+		if (control->callers[i].link)
+			os_link_close(control->callers[i].link);
 	os_listener_close(control->listener);
 	free(control);
 }

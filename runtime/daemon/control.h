@@ -8,6 +8,7 @@
  *	stats			{"ok":true,"guest":{...},"devices":[...]}
  *	stop, reboot, kill	{"ok":true}, and when it has come to that, a second line:
  *	wait			{"event":"ended","exit_code":0,"reason":""}, or "restarted"
+ *	console NAME ...	{"ok":true}, and then it is a console's: see attachment.h
  *	anything else		{"ok":false,"error":"..."}
  *
  * A connection serves one request after the other. What is no line of printable
@@ -19,8 +20,8 @@
 #ifndef COLINUX_CONTROL_H
 #define COLINUX_CONTROL_H
 
+#include "attachment.h"
 #include "json_text.h"
-#include "machine.h"
 
 #define CONTROL_PROTOCOL	1u
 #define CONTROL_REQUEST_MAX	256u
@@ -35,8 +36,11 @@ struct control;
  * error; where no name= was given, the daemon can do without.
  */
 struct control *control_open(const struct options *options, struct error *error);
-/* The machine that is spoken of from now on; NULL: there is none now. Returns when
- * the one before is not looked at any more. */
+/*
+ * The machine that is spoken of from now on; NULL: there is none now. Returns when
+ * the one before is not looked at any more; those who are attached to its consoles
+ * have a moment to get its last words.
+ */
 void control_set_machine(struct control *control, struct machine *machine);
 /* The guest runs again. */
 void control_restarted(struct control *control);
@@ -50,17 +54,19 @@ struct control_view {
 	const char *name;
 	struct machine *machine;	/* NULL: it is being set up or taken down */
 	u64 now_ms;
+	struct attachment attachment;	/* out, with CONTROL_ATTACH */
 };
 
 enum control_then {
 	CONTROL_GO_ON,
 	CONTROL_WAIT,		/* the event is to follow */
+	CONTROL_ATTACH,
 	CONTROL_HANG_UP,
 };
 
 /* Answers one line (without its end); json, of at least CONTROL_REPLY_MIN bytes, is one
  * line afterwards, complete. */
-enum control_then control_answer(const struct control_view *view, const char *line, size_t bytes,
+enum control_then control_answer(struct control_view *view, const char *line, size_t bytes,
 				 struct json_text *json);
 
 #endif

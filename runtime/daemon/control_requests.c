@@ -2,6 +2,7 @@
 /* What the control door answers. Lines come from any program of the user's. */
 #include "control.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "os_link.h"
@@ -24,6 +25,7 @@ static const char *state_of(const struct machine *machine)
 static void answer_status(const struct control_view *view, struct json_text *json)
 {
 	const struct machine *machine = view->machine;
+	u32 i;
 
 	json_member_string(json, "name", view->name);
 	json_member_number(json, "pid", os_process_number());
@@ -36,6 +38,13 @@ static void answer_status(const struct control_view *view, struct json_text *jso
 	json_member_number(json, "uptime_ms", view->now_ms - machine->started_ms);
 	json_member_number(json, "memory_mib", machine->options->mem_mib);
 	json_member_string(json, "kernel", machine->options->kernel.text);
+	json_member_open(json, "consoles", '[');
+	for (i = 0; i < machine->ndevices; i++)
+		if (console_of(machine->device[i])) {
+			json_next(json);
+			json_add_string(json, machine->device[i]->name);
+		}
+	json_add(json, "]");
 }
 
 /* --- stats --- */
@@ -150,6 +159,61 @@ static void answer_stats(const struct control_view *view, struct json_text *json
 	json_add(json, "]");
 }
 
+/* --- console --- */
+
+static void refuse(struct json_text *json, const char *why)
+{
+	json->used = 0;
+	json->full = false;
+	json_add(json, "{\"ok\":false,\"error\":\"%s\"}", why);
+}
+
+/* "NAME [COLUMNSxROWS] [new]"; false: it is something else. */
+static bool parse_attach(const char *line, size_t bytes, struct attachment *attachment)
+{
+	char text[64], size[16] = "", mode[8] = "", end;
+	unsigned int columns, rows;
+	int words;
+
+	if (bytes >= sizeof(text))
+		return false;
+	memcpy(text, line, bytes);
+	text[bytes] = '\0';
+	memset(attachment, 0, sizeof(*attachment));
+	words = sscanf(text, "%11s %15s %7s %c", attachment->name, size, mode, &end);
+	if (words == 2 && !strcmp(size, "new"))
+		strcpy(mode, size);
+	else if (words >= 2 && (sscanf(size, "%5ux%5u%c", &columns, &rows, &end) != 2 ||
+				columns > 0xffff || rows > 0xffff))
+		return false;
+	else if (words >= 2)
+		attachment->columns = columns, attachment->rows = rows;
+	attachment->from_now = !strcmp(mode, "new");
+	return words >= 1 && words <= 3 && (!mode[0] || attachment->from_now);
+}
+
+static enum control_then attach(struct control_view *view, const char *line, size_t bytes,
+				struct json_text *json)
+{
+	struct attachment *attachment = &view->attachment;
+	struct console *console;
+
+	if (!parse_attach(line, bytes, attachment)) {
+		refuse(json, "expected console NAME [COLUMNSxROWS] [new]");
+		return CONTROL_GO_ON;
+	}
+	console = attachment_console(view->machine, attachment->name);
+	if (!console) {
+		refuse(json, view->machine ? "the guest has no such console; status lists them" :
+		       "the guest is just being started or ended");
+		return CONTROL_GO_ON;
+	}
+	if (attachment->columns)
+		console_sized(console, attachment->columns, attachment->rows);
+	json_add(json, "{\"ok\":true}");
+	return CONTROL_ATTACH;
+}
+
 /* --- the table --- */
 
 static const struct request {
@@ -165,13 +229,6 @@ static const struct request {
 	{ "kill", NULL, OS_REQUEST_KILL, CONTROL_WAIT },
 	{ "wait", NULL, OS_REQUEST_NONE, CONTROL_WAIT },
 };
-
-static void refuse(struct json_text *json, const char *why)
-{
-	json->used = 0;
-	json->full = false;
-	json_add(json, "{\"ok\":false,\"error\":\"%s\"}", why);
-}
 
 static const struct request *find(const char *line, size_t bytes)
 {
@@ -193,7 +250,7 @@ static bool is_text(const char *line, size_t bytes)
 	return true;
 }
 
-enum control_then control_answer(const struct control_view *view, const char *line, size_t bytes,
+enum control_then control_answer(struct control_view *view, const char *line, size_t bytes,
 				 struct json_text *json)
 {
 	const struct request *request;
@@ -202,9 +259,11 @@ enum control_then control_answer(const struct control_view *view, const char *li
 		refuse(json, "a request is a short line of plain text");
 		return CONTROL_HANG_UP;
 	}
+	if (bytes > 8 && !memcmp(line, "console ", 8))
+		return attach(view, line + 8, bytes - 8, json);
 	request = find(line, bytes);
 	if (!request) {
-		refuse(json, "unknown request; known are status, stats, stop, reboot, kill and wait");
+		refuse(json, "unknown request; known are status, stats, stop, reboot, kill, wait and console");
 		return CONTROL_GO_ON;
 	}
 	/* a guest that is being set up is not in the main thread's hands yet */

@@ -126,7 +126,7 @@ static void print_end(FILE *out, const char *name, u32 count)
 
 static void print_devices(FILE *out, const struct options *options, enum guest_kind kind)
 {
-	u32 disks = 0, folders = 0, serials = 0, nets = 0, programs = 0, i;
+	u32 disks = 0, folders = 0, serials = 0, consoles = 0, nets = 0, programs = 0, i;
 
 	for (i = 0; i < OPTIONS_DISKS; i++)
 		if (options->disk[i].image.path) {
@@ -148,6 +148,14 @@ static void print_devices(FILE *out, const struct options *options, enum guest_k
 			putc('}', out);
 		}
 	print_end(out, "serials", serials);
+	for (i = 1; i < OPTIONS_CONSOLES; i++)
+		if (options->console[i].columns) {
+			print_next(out, "consoles", &consoles);
+			fprintf(out, "    {\"name\": \"cocon%u\", \"device\": \"/dev/hvc%u\", \"columns\": %u, \"rows\": %u}",
+				i, serials + consoles, options->console[i].columns,
+				options->console[i].rows);
+		}
+	print_end(out, "consoles", consoles);
 	for (i = 0; i < OPTIONS_NETS; i++)
 		if (options->net[i].given) {
 			print_next(out, "networks", &nets);
@@ -177,9 +185,9 @@ int print_json(FILE *out, const struct options *options, struct error *error)
 	print_path(out, "initrd", options->initrd.text);
 	fprintf(out, "  \"memory_mib\": %u,\n  \"shutdown_timeout_s\": %u,\n", options->mem_mib,
 		options->shutdown_seconds);
-	if (options->columns)
-		fprintf(out, "  \"console\": {\"columns\": %u, \"rows\": %u},\n", options->columns,
-			options->rows);
+	if (options->console[0].columns)
+		fprintf(out, "  \"console\": {\"columns\": %u, \"rows\": %u},\n",
+			options->console[0].columns, options->console[0].rows);
 	else
 		fputs("  \"console\": null,\n", out);
 	print_devices(out, options, kind);

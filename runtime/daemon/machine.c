@@ -15,6 +15,7 @@
 
 /* Names of devices, for messages and serial numbers; they live as long as the program. */
 static char disk_names[OPTIONS_DISKS][8], serial_names[OPTIONS_SERIALS][8];
+static char console_names[OPTIONS_CONSOLES][8];
 
 /* --- set-up --- */
 
@@ -35,8 +36,8 @@ static int open_consoles(struct machine *machine, struct error *error)
 	machine->console = console_open("console", stream, machine->interactive, error);
 	if (!machine->console)
 		return -1;
-	if (options->columns)
-		console_set_size(machine->console, options->columns, options->rows);
+	if (options->console[0].columns)
+		console_set_size(machine->console, options->console[0].columns, options->console[0].rows);
 	for (i = 0; i < OPTIONS_SERIALS; i++) {
 		if (!options->serial[i].text)
 			continue;
@@ -48,6 +49,30 @@ static int open_consoles(struct machine *machine, struct error *error)
 		machine->serial[i] = console_open(serial_names[i], stream, false, error);
 		if (!machine->serial[i])
 			return -1;
+	}
+	return 0;
+}
+
+/* coconN: with nobody there but those who attach. */
+static int open_further_consoles(struct machine *machine, struct error *error)
+{
+	const struct options *options = machine->options;
+	struct os_stream *stream;
+	u32 i;
+
+	for (i = 1; i < OPTIONS_CONSOLES; i++) {
+		const struct option_size *size = &options->console[i];
+
+		if (!size->columns)
+			continue;
+		snprintf(console_names[i], sizeof(console_names[i]), "cocon%u", i);
+		stream = os_stream_null(error);
+		if (!stream)
+			return -1;
+		machine->further[i] = console_open(console_names[i], stream, false, error);
+		if (!machine->further[i])
+			return -1;
+		console_set_size(machine->further[i], size->columns, size->rows);
 	}
 	return 0;
 }
@@ -104,17 +129,25 @@ close_image:
 	return result;
 }
 
+static int attach_console(struct machine *machine, struct console *console, u32 *n,
+			  struct error *error)
+{
+	if (!console)
+		return 0;
+	machine->device[*n] = console_device(console);
+	return console_attach(console, &machine->vm, (*n)++, error);
+}
+
 /*
- * The console, then disks, folders, serial ports and networks, each in the order of their
- * numbers; random numbers last, where there is a place left.
+ * The console, then disks, folders, serial ports, further consoles and networks, each in
+ * the order of their numbers; random numbers last, where there is a place left.
  */
 static int attach_devices(struct machine *machine, struct error *error)
 {
 	struct vm *vm = &machine->vm;
 	u32 i, n = 0;
 
-	machine->device[n] = console_device(machine->console);
-	if (console_attach(machine->console, vm, n++, error))
+	if (attach_console(machine, machine->console, &n, error))
 		return -1;
 	for (i = 0; i < OPTIONS_DISKS; i++)
 		if (machine->disk[i]) {
@@ -125,11 +158,11 @@ static int attach_devices(struct machine *machine, struct error *error)
 	if (attach_folders(machine, &n, error))
 		return -1;
 	for (i = 0; i < OPTIONS_SERIALS; i++)
-		if (machine->serial[i]) {
-			machine->device[n] = console_device(machine->serial[i]);
-			if (console_attach(machine->serial[i], vm, n++, error))
-				return -1;
-		}
+		if (attach_console(machine, machine->serial[i], &n, error))
+			return -1;
+	for (i = 0; i < OPTIONS_CONSOLES; i++)
+		if (attach_console(machine, machine->further[i], &n, error))
+			return -1;
 	for (i = 0; i < OPTIONS_NETS; i++)
 		if (machine->net[i]) {
 			machine->device[n] = net_device(machine->net[i]);
@@ -173,14 +206,14 @@ int machine_start(struct machine *machine, const struct options *options, struct
 	machine->started_ms = os_now_ms();
 	/* what can be wrong with files first, before memory is asked for */
 	if (open_disks(machine, error) || open_folders(machine, error) || open_nets(machine, error) ||
-	    load(machine, &start, error) ||
-	    open_consoles(machine, error) || attach_devices(machine, error) ||
+	    load(machine, &start, error) || open_consoles(machine, error) ||
+	    open_further_consoles(machine, error) || attach_devices(machine, error) ||
 	    vm_start(&machine->vm, &start, error) || start_programs(machine, error))
 		return -1;
 	log_note("driver %s, guest of %u MiB starts", machine->vm.driver_release, options->mem_mib);
 	if (machine->interactive)
 		log_note("Ctrl-] three times ends the guest");
-	return vcpu_start(machine, error);
+	return 0;
 }
 
 /* --- its life --- */
@@ -267,6 +300,8 @@ void machine_close(struct machine *machine)
 	rng_close(machine->rng);
 	for (i = 0; i < OPTIONS_NETS; i++)
 		net_close(machine->net[i]);
+	for (i = 0; i < OPTIONS_CONSOLES; i++)
+		console_close(machine->further[i], 0);
 	for (i = 0; i < OPTIONS_SERIALS; i++)
 		console_close(machine->serial[i], DRAIN_MS / 4);
 	close_folders(machine);

@@ -18,6 +18,7 @@ struct machine {
 	struct device *device[CO_NR_VDEV];
 	struct console *console;			/* device 0 */
 	struct console *serial[OPTIONS_SERIALS];
+	struct console *further[OPTIONS_CONSOLES];	/* [0] is never there: that is `console` */
 	struct block *disk[OPTIONS_DISKS];
 	struct cofs *folder[OPTIONS_FOLDERS];
 	struct net *net[OPTIONS_NETS];
@@ -38,7 +39,8 @@ struct machine {
 };
 
 /*
- * Opens disks, folders, networks and consoles, loads the guest, starts it and its vCPU thread.
+ * Opens disks, folders, networks and consoles, loads the guest and gets it ready;
+ * vcpu_start() is next.
  * After -1, as after the guest's end, machine_close() gives everything back.
  */
 int machine_start(struct machine *machine, const struct options *options, struct error *error);

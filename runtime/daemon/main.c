@@ -37,11 +37,15 @@ static int live(struct machine *machine, const struct options *options, struct c
 	int result = machine_start(machine, options, error);
 
 	if (!result) {
+		/* before its first instruction: what it does may have somebody knock at once */
 		control_set_machine(control, machine);
 		if (again)
 			control_restarted(control);
-		result = machine_wait(machine);
-		*error = machine->end;
+		result = vcpu_start(machine, error);
+		if (!result) {
+			result = machine_wait(machine);
+			*error = machine->end;
+		}
 		control_set_machine(control, NULL);
 		machine_log_stats(machine, options->stats ? LOG_WARN : LOG_NOTE);
 	}

@@ -72,6 +72,10 @@ const struct option_key option_keys[] = {
 	{ "cocon", .parse = parse_cocon,
 	  .usage = "cocon=COLSxROWS",
 	  .manual = "the size of the guest's console where it is no terminal" },
+	{ "cocon", KEY_NUMBERED, OPTIONS_CONSOLES, "consoles", true, .parse = parse_cocon,
+	  .usage = "coconN=COLSxROWS",
+	  .manual = "a further console for colinux-console, N from 1 to 7; the\n"
+		    "guest sees them as hvcs after those of ttysN" },
 	{ "name", .parse = parse_name,
 	  .usage = "name=NAME",
 	  .manual = "what colinux-ctl calls the guest: letters, digits, . _ and -\n"

@@ -98,8 +98,10 @@ int parse_cocon(struct options *options, const struct option_given *given, struc
 	    sscanf(given->text, "%4ux%4u%c", &columns, &rows, &end) != 2 ||
 	    columns < 16 || columns > 1000 || rows < 4 || rows > 1000)
 		return error_set(error, "expected COLUMNSxROWS, like 80x25");
-	options->columns = columns;
-	options->rows = rows;
+	if (given->row->form == KEY_NUMBERED && !given->index)
+		return error_set(error, "the first console is cocon=, without a number");
+	options->console[given->index].columns = columns;
+	options->console[given->index].rows = rows;
 	return 0;
 }
 

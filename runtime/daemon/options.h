@@ -12,6 +12,7 @@
 
 #define OPTIONS_DISKS		32u	/* cobd0 .. cobd31 */
 #define OPTIONS_SERIALS		16u	/* ttys0 .. ttys15 */
+#define OPTIONS_CONSOLES	8u	/* cocon, cocon1 .. cocon7 */
 #define OPTIONS_PROGRAMS	16u	/* exec0 .. exec15 */
 #define OPTIONS_NETS		16u	/* eth0 .. eth15 */
 #define OPTIONS_REDIRECTS	32u	/* of an ethN= */
@@ -125,7 +126,9 @@ struct options {
 	struct option_value serial[OPTIONS_SERIALS];
 	struct option_net net[OPTIONS_NETS];
 	struct option_program program[OPTIONS_PROGRAMS];
-	u16 columns, rows;		/* cocon=; 0: not given */
+	struct option_size {
+		u16 columns, rows;	/* 0: not given */
+	} console[OPTIONS_CONSOLES];	/* cocon= is the first */
 	/* everything else: words for the guest kernel, as they were given */
 	char cmdline[OPTIONS_CMDLINE_SIZE];
 	struct option_value root;	/* the last root= among them */

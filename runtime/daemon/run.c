@@ -129,6 +129,9 @@ void vcpu_end(struct machine *machine)
 	for (i = 0; i < OPTIONS_SERIALS; i++)
 		if (machine->serial[i])
 			console_abandon(machine->serial[i]);
+	for (i = 0; i < OPTIONS_CONSOLES; i++)
+		if (machine->further[i])
+			console_abandon(machine->further[i]);
 	while (!os_thread_join_ms(&machine->vcpu, KICK_AGAIN_MS))
 		vm_kick(&machine->vm);
 	machine->has_vcpu = false;

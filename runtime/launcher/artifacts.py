@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.rootfs.initramfs import host_initramfs
 from runtime.launcher.guest import Config
-from runtime.launcher.host import BESIDE, CTL, DAEMON, DRIVER, INITRD, KERNEL
+from runtime.launcher.host import BESIDE, CONSOLE, CTL, DAEMON, DRIVER, INITRD, KERNEL
 from runtime.launcher.qemu import Drive
 
 
@@ -94,6 +94,7 @@ def find(name: str, decl: Declaration, paths: Paths) -> Artifacts:
         "driver": paths.driver(ntharness.name(machine.nt, host) if machine.nt else host.name) / "colinux.ko",
         "daemon": paths.daemon(host.osarch) / "colinux-daemon",
         "ctl": paths.daemon(host.osarch) / "colinux-ctl",
+        "console": paths.daemon(host.osarch) / "colinux-console",
         "agent": paths.agent(host.arch) / "colinux-agent",
         "check": paths.agent(host.arch) / "colinux-check",
         "host-kernel": paths.host(host.name) / "vmlinuz",
@@ -125,6 +126,7 @@ def host_image(artifacts: Artifacts, paths: Paths, extra: Mapping[str, Path] | N
         DRIVER: artifacts.files["driver"],
         DAEMON: artifacts.files["daemon"],
         CTL: artifacts.files["ctl"],
+        CONSOLE: artifacts.files["console"],
         **(extra or {}),
     }
     for guest in artifacts.guests:

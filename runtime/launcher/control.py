@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """colinux-ctl on the host, at a guest that works: what it tells is true, what it asks for happens.
 
-control  list, status and stats of each guest; then each is rebooted, one after the other, in its daemon
+control  list, status and stats of each guest, a line typed at its console with two attached; then each is
+         rebooted, one after the other, in its daemon
 stop     instead of switching itself off, the guest is stopped from the host
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 
 from runtime.launcher.checks import Expect
 from runtime.launcher.guest import Guest
-from runtime.launcher.host import CTL
+from runtime.launcher.host import CONSOLE, CTL
 from runtime.launcher.lab import Lab
 from runtime.launcher.report import Stopwatch
 from runtime.launcher.verdict import last_lines
@@ -21,6 +22,29 @@ from runtime.launcher.verdict import last_lines
 # Another one in each boot of a kernel, in every series.
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 ASK_SECONDS = 30
+
+
+# Two are attached; the first one types. Both have to see the answer of the guest's shell, and what the guest
+# has said before they came. The end of the pipes detaches them.
+CONSOLE_SCRIPT = """
+cd /tmp && mkfifo {name}.in {name}.quiet || exit 1
+{console} {name} console < {name}.in > {name}.typed & one=$!
+{console} {name} console < {name}.quiet > {name}.seen & other=$!
+exec 3> {name}.in 4> {name}.quiet
+sees() {{ grep -q con-42 $1 && grep -q 'Linux version' $1; }}
+i=0
+until sees {name}.typed && sees {name}.seen; do
+    [ $((i % 20)) = 0 ] && echo 'echo con-$((6*7))' >&3
+    [ $i = {tries} ] && break
+    i=$((i + 1)); sleep 0.25
+done
+exec 3>&- 4>&-
+wait $one; a=$?
+wait $other; b=$?
+sees {name}.typed && sees {name}.seen && echo ends=$a,$b
+tail -n 3 {name}.typed
+rm {name}.in {name}.quiet {name}.typed {name}.seen
+"""
 
 
 class Refused(Exception):
@@ -69,6 +93,13 @@ def look(lab: Lab, guest: Guest, expect: Expect) -> str:
     return f"{after['guest']['switches']} switches, {100 * after['guest']['idle_share']:.0f} % idle"
 
 
+def type_at_console(lab: Lab, guest: Guest, expect: Expect) -> None:
+    """colinux-console, twice at once, beside the guest's own console."""
+    script = CONSOLE_SCRIPT.format(console=CONSOLE, name=guest.name, tries=int(lab.check_limit * 2))
+    status, text = lab.host.run(script, lab.check_limit)
+    expect.that(status == 0 and "ends=0,0" in text, f"nothing was seen at its console: {last_lines(text, 5)}")
+
+
 def reboot(lab: Lab, guest: Guest, expect: Expect) -> str:
     """The guest boots again; its daemon stays. A line about it."""
     pid = lab.host.ask(f"cat {guest.pid_file}")
@@ -90,7 +121,9 @@ def control(lab: Lab, guests: Sequence[Guest]) -> None:
     for guest in guests:
         watch, expect = Stopwatch(), Expect()
         try:
-            text = f"{look(lab, guest, expect)}; {reboot(lab, guest, expect)}"
+            text = look(lab, guest, expect)
+            type_at_console(lab, guest, expect)
+            text += f"; {reboot(lab, guest, expect)}"
         except Refused as refused:
             text = str(refused)
             expect.that(False, text)

@@ -19,6 +19,7 @@ from runtime.launcher.verdict import HostSeen, Outcome, Stop, judge_host, last_l
 DRIVER = "/colinux/colinux.ko"
 DAEMON = "/colinux/colinux-daemon"
 CTL = "/colinux/colinux-ctl"
+CONSOLE = "/colinux/colinux-console"
 KERNEL = "/colinux/vmlinux"
 INITRD = "/colinux/initrd"
 # Those of the machine that runs beside the one that is booted.

@@ -38,7 +38,9 @@ def test_two_places_one_program(tmp_path: Path) -> None:
         assert str(tmp_path).encode() not in client.read_bytes()
         told = subprocess.run([client, "--version"], capture_output=True, text=True, check=True, env={})
         assert told.stdout == "colinux-ctl 1.2.3\n"
-        assert sorted(path.name for path in program.parent.iterdir()) == ["colinux-ctl", "colinux-daemon"]
+        assert sorted(path.name for path in program.parent.iterdir()) == [
+            "colinux-console", "colinux-ctl", "colinux-daemon",
+        ]
     assert built[0] == built[1]
 
 

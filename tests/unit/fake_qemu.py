@@ -16,7 +16,7 @@ scripts by what they contain, so that whole boots are played in a second. Words
     no-nmi        NMIs do not arrive                   linger        it stays after SIGTERM
     slow-clock    the guest's clock jumps under load   no-double     a lost stack ends in another panic
     no-ctl        colinux-ctl gets no answer           bad-stop      a guest that is stopped ends with 1
-    same-boot     a reboot is none
+    same-boot     a reboot is none                     no-console    nothing is seen at the guest's console
 """
 
 from __future__ import annotations
@@ -208,6 +208,8 @@ def ctl(host: Line, number: str, command: str, slot: int) -> None:
 
 
 def host_run(host: Line, number: str, script: str) -> None:
+    if "colinux-console" in script:
+        return host.answer(number, 0, "" if "no-console" in MODES else "ends=0,0\n")
     if m := re.search(r"colinux-ctl --json (\w+)(?: guest(\d))?", script):
         return ctl(host, number, m[1], int(m[2] or 0))
     if "colinux-daemon" in script:

@@ -214,9 +214,9 @@ def test_to_ask_twice_is_not_to_kill(start: Start, ctl: Ctl) -> None:
     assert guest.end()[0] == 255
 
 
-def test_wait_tells_a_panic(start: Start, ctl: Ctl) -> None:
-    guest = start("sleep 300;panic out of \"cheese\"")
-    done = ctl("wait", "--json")
+def test_a_panic_is_told(start: Start, ctl: Ctl) -> None:
+    guest = start("power;panic out of \"cheese\"")
+    done = ctl("stop", "--json")
     assert json.loads(done.stdout)["exit_code"] == 16
     assert 'guest panic: out of "cheese"' in json.loads(done.stdout)["reason"] and done.returncode == 1
     assert guest.end()[0] == 16

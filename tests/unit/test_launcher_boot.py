@@ -95,7 +95,7 @@ def test_a_daemon_is_started_from_a_configuration_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("modes", "control", "stop"), [
-    ("", "pass", "pass"), ("no-ctl", "fail", "fail"), ("same-boot", "fail", "pass"), ("bad-stop", "pass", "fail"),
+    ("", "pass", "pass"), ("no-ctl", "fail", "fail"), ("no-console", "fail", "pass"), ("same-boot", "fail", "pass"), ("bad-stop", "pass", "fail"),
 ])  # fmt: skip
 def test_a_guest_is_controlled_from_its_host(stage: Stage, modes: str, control: str, stop: str) -> None:
     judged = stage.judge(machine("led", modes, checks=("uname", "control", "stop")))

@@ -2,12 +2,14 @@
 /*
  * fuzz_control SEED COUNT: lines for the control door, mutations of good ones, with
  * room for the answer or not, with a guest or none. Every answer is one line of balanced
- * JSON. Prints how many were granted.
+ * JSON. And frames for a console, in pieces: what is typed arrives, whole or not at all.
+ * Prints how many lines were granted.
  */
 #include "block.h"
 #include "check.h"
 #include "control.h"
 #include "guest.h"
+#include "history.h"
 
 static unsigned long long state;
 
@@ -22,7 +24,7 @@ static u32 below(u32 limit)
 static size_t compose(char *line)
 {
 	static const char *const words[] = {
-		"status", "stats", "stop", "reboot", "kill", "wait", "console", "console console 80x25", "",
+		"status", "stats", "stop", "reboot", "kill", "wait", "console", "console cocon1 80x25", "console cocon1 new", "console ", "",
 		" ", "\t", "\r", "\"", "\\", "\x7f", "\xc3\xbc", "{}", "%s%n", "0", "stats\nstats", "ttys0", "x",
 	};
 	size_t bytes = 0, at;
@@ -67,7 +69,7 @@ static void check_json(const struct json_text *json)
 	CHECK(!depth && !quoted);
 }
 
-static bool try_line(const struct control_view *view, const char *line, size_t bytes)
+static bool try_line(struct control_view *view, const char *line, size_t bytes)
 {
 	size_t size = below(4) ? CONTROL_REPLY_MAX : CONTROL_REPLY_MIN + below(1000);
 	/* exactly as long, so that the sanitizer sees one byte too far */
@@ -91,10 +93,94 @@ static bool try_line(const struct control_view *view, const char *line, size_t b
 	return granted;
 }
 
+/* Frames, mostly good ones, fed as a socket would: the buffer is never left full without progress. */
+static void try_frames(struct console *console)
+{
+	static char stream[4096], buffer[CONTROL_REQUEST_MAX];
+	struct attachment attachment = { .name = "cocon1" };
+	u32 bytes = 0, have = 0, used = 0, frames = below(12), before;
+	bool wrong = false;
+
+	while (frames--) {
+		u32 count = below(8) ? below(FRAME_MAX + 1) : below(256);
+		bool size = !below(4);
+
+		stream[bytes++] = below(64) ? (size ? 'r' : 'i') : below(256);
+		stream[bytes++] = size && below(16) ? 4 : count;
+		count = (u8)stream[bytes - 1];
+		memset(stream + bytes, below(256), count);
+		bytes += below(64) ? count : below(count + 1);
+	}
+	while (used < bytes && !wrong) {
+		u32 piece = 1 + below(sizeof(buffer));
+		enum frames result;
+
+		if (piece > sizeof(buffer) - have)
+			piece = sizeof(buffer) - have;
+		if (piece > bytes - used)
+			piece = bytes - used;
+		memcpy(buffer + have, stream + used, piece);
+		have += piece;
+		used += piece;
+		before = have;
+		result = attachment_input(&attachment, below(16) ? console : NULL, buffer, &have);
+		CHECK(have <= before);
+		wrong = result == FRAMES_WRONG;
+		/* nobody reads in this guest: its console is full some time, and stays so */
+		if (result == FRAMES_STUCK)
+			return;
+		CHECK(wrong || have < sizeof(buffer));
+	}
+}
+
+/* What comes out of a console is what was printed, but what is marked as lost. */
+static void try_output(struct console *console, struct attachment *attachment)
+{
+	static char text[400000], got[CONTROL_REPLY_MAX];
+	size_t bytes = below(100) ? below(3000) : below(sizeof(text)), size, i;
+	bool lost;
+
+	for (i = 0; i < bytes; i++)
+		text[i] = 'a' + i % 26;
+	lost = bytes > HISTORY_BYTES && attachment->position;
+	console_put(console, text, bytes);
+	if (bytes > HISTORY_BYTES) {
+		memmove(text, text + bytes - HISTORY_BYTES, HISTORY_BYTES);
+		bytes = HISTORY_BYTES;
+	}
+	CHECK(attachment_is_behind(attachment, console) == (bytes > 0));
+	for (i = 0; i < bytes; ) {
+		char *from = got;
+
+		size = attachment_output(attachment, console, got,
+					 ATTACH_OUTPUT_MIN + below(sizeof(got) - ATTACH_OUTPUT_MIN));
+		CHECK(size);
+		if (lost) {
+			CHECK(!strncmp(got, "\r\n[", 3) && (from = strstr(got, " lost here]\r\n")));
+			from += 13;
+			lost = false;
+		}
+		size -= from - got;
+		CHECK(i + size <= bytes && !memcmp(text + i, from, size));
+		i += size;
+	}
+	CHECK(!attachment_output(attachment, console, got, sizeof(got)));
+}
+
+static void use_console(struct console *console, u32 count)
+{
+	struct attachment attachment = { .name = "cocon1" };
+
+	while (count--) {
+		try_frames(console);
+		try_output(console, &attachment);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct options options = { .kernel.text = (char *)"a \"kernel\"\n\xe9\x1b[2J", .mem_mib = 64 };
-	static struct machine machine = { .options = &options, .ndevices = 1 };
+	static struct machine machine = { .options = &options, .ndevices = 2 };
 	struct control_view view = { .name = "fuzz" };
 	unsigned long long granted = 0, count;
 	struct co_note note = { 0 };
@@ -109,11 +195,16 @@ int main(int argc, char **argv)
 	machine.disk[0] = block_open("cobd0", "disk", NULL, false, &error);
 	CHECK(machine.disk[0] && !block_attach(machine.disk[0], &machine.vm, 0, &error));
 	machine.device[0] = block_device(machine.disk[0]);
+	machine.further[1] = console_open("cocon1", os_stream_null(&error), false, &error);
+	CHECK(machine.further[1] && !console_attach(machine.further[1], &machine.vm, 1, &error));
+	machine.device[1] = console_device(machine.further[1]);
+	use_console(machine.further[1], strtoull(argv[2], NULL, 10) / 20);
 	for (count = strtoull(argv[2], NULL, 10); count; count--) {
 		view.machine = below(8) ? &machine : NULL;
 		bytes = compose(line);
 		granted += try_line(&view, line, bytes);
 	}
+	console_close(machine.further[1], 0);
 	block_close(machine.disk[0]);
 	vm_close(&machine.vm);
 	printf("%llu\n", granted);

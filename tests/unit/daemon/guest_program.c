@@ -182,7 +182,9 @@ static void terminal_size(bool wait_for_change)
 	use(0);
 	while (wait_for_change && !(fake.devices[0].isr & CO_ISR_CONFIG))
 		fake_idle(100);
-	CHECK(!(fake.devices[0].config_generation & 1));
+	__atomic_fetch_and(&fake.devices[0].isr, ~CO_ISR_CONFIG, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&fake.devices[0].config_generation, __ATOMIC_SEQ_CST) & 1)
+		fake_idle(1);
 	memcpy(size, fake.devices[0].config, sizeof(size));
 	snprintf(line, sizeof(line), "size %ux%u\n", size[0], size[1]);
 	say(0, line, strlen(line));

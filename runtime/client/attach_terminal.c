@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The user's terminal while a guest's console is shown on it, and clean afterwards. */
+#include "attach_terminal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+static struct termios cooked;
+static bool is_raw;
+
+/*
+ * Modes that programs switch and forget when their connection ends, and how a
+ * terminal is without them (xterm's "Control Sequences", DECSET).
+ */
+static struct mode {
+	unsigned int number;
+	bool normal, now;
+} modes[] = {
+	{ 1, false, false },		/* cursor keys of applications */
+	{ 7, true, true },		/* lines wrap */
+	{ 25, true, true },		/* the cursor is seen */
+	{ 47, false, false },		/* the other screen, in three ways */
+	{ 1047, false, false },
+	{ 1049, false, false },
+	{ 1000, false, false },		/* the mouse, in some more */
+	{ 1002, false, false },
+	{ 1003, false, false },
+	{ 1004, false, false },
+	{ 1006, false, false },
+	{ 1015, false, false },
+	{ 2004, false, false },		/* what is pasted comes in brackets */
+};
+#define MODES (sizeof(modes) / sizeof(*modes))
+
+/* Where in ESC [ ? N ; N h we are; it may come in pieces. */
+static enum { TEXT, ESCAPE, BRACKET, NUMBERS } state;
+static unsigned int numbers[8], count;
+
+static void switch_modes(bool on)
+{
+	unsigned int i;
+	size_t m;
+
+	for (i = 0; i <= count && i < sizeof(numbers) / sizeof(*numbers); i++)
+		for (m = 0; m < MODES; m++)
+			if (modes[m].number == numbers[i])
+				modes[m].now = on;
+}
+
+static void watch_number(char byte)
+{
+	unsigned int at = count < 8 ? count : 7;
+
+	if (byte >= '0' && byte <= '9' && numbers[at] < 100000) {
+		numbers[at] = numbers[at] * 10 + (byte - '0');
+		return;
+	}
+	if (byte == ';' && count < 8) {
+		if (++count < 8)
+			numbers[count] = 0;
+		return;
+	}
+	if (byte == 'h' || byte == 'l')
+		switch_modes(byte == 'h');
+	state = byte == '\033' ? ESCAPE : TEXT;
+}
+
+void terminal_watch(const char *bytes, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++) {
+		char byte = bytes[i];
+
+		switch (state) {
+		case TEXT:
+			state = byte == '\033' ? ESCAPE : TEXT;
+			break;
+		case ESCAPE:
+			state = byte == '[' ? BRACKET : byte == '\033' ? ESCAPE : TEXT;
+			break;
+		case BRACKET:
+			state = byte == '?' ? NUMBERS : byte == '\033' ? ESCAPE : TEXT;
+			count = numbers[0] = 0;
+			break;
+		case NUMBERS:
+			watch_number(byte);
+			break;
+		}
+	}
+}
+
+size_t terminal_reset_text(char *text, size_t size)
+{
+	/* no sequence that began is to swallow ours (CAN); attributes off, letters as usual */
+	size_t used = snprintf(text, size, "\030\033[0m\033(B\017"), m;
+
+	for (m = 0; m < MODES; m++)
+		if (modes[m].now != modes[m].normal && used < size)
+			used += snprintf(text + used, size - used, "\033[?%u%c", modes[m].number,
+					 modes[m].normal ? 'h' : 'l');
+	/* the scrolling region and insert mode, without moving the cursor (DECSTR) */
+	if (used < size)
+		used += snprintf(text + used, size - used, "\033[!p");
+	return used < size ? used : size - 1;
+}
+
+bool terminal_begin(void)
+{
+	struct termios raw;
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &cooked))
+		return false;
+	raw = cooked;
+	cfmakeraw(&raw);
+	/* in the background this is an error, not a stop: SIGTTOU is ignored */
+	is_raw = !tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+	return is_raw;
+}
+
+void terminal_end(void)
+{
+	char text[300];
+	size_t used;
+
+	if (!is_raw)
+		return;
+	is_raw = false;
+	if (isatty(STDOUT_FILENO)) {
+		used = terminal_reset_text(text, sizeof(text));
+		if (write(STDOUT_FILENO, text, used) < 0)
+			used = 0;	/* it is gone: nothing is left to be clean */
+	}
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
+}
+
+bool terminal_size(unsigned int *columns, unsigned int *rows)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row)
+		return false;
+	*columns = size.ws_col;
+	*rows = size.ws_row;
+	return true;
+}
