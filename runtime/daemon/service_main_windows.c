@@ -5,7 +5,10 @@
  */
 #include "service_windows.h"
 
+#include <fcntl.h>
+#include <io.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "text_windows.h"
 
@@ -22,7 +25,7 @@ static struct {
 	SERVICE_STATUS status;
 } service;
 
-static void tell(DWORD state, DWORD hint_ms)
+static void tell_manager(DWORD state, DWORD hint_ms)
 {
 	service.status.dwServiceType = SERVICE_WIN32_OWN_PROCESS;
 	service.status.dwCurrentState = state;
@@ -35,11 +38,25 @@ static void tell(DWORD state, DWORD hint_ms)
 static void WINAPI on_control(DWORD control)
 {
 	if (control == SERVICE_CONTROL_STOP || control == SERVICE_CONTROL_SHUTDOWN) {
-		tell(SERVICE_STOP_PENDING, STOP_HINT_MS);
+		tell_manager(SERVICE_STOP_PENDING, STOP_HINT_MS);
 		windows_stop_requested();
 		return;
 	}
 	SetServiceStatus(service.handle, &service.status);
+}
+
+/* A service has no stderr, and freopen() does not make one where there is no descriptor. */
+static void open_log(void)
+{
+	int file = _open(LOG_FILE, _O_WRONLY | _O_CREAT | _O_APPEND | _O_BINARY, _S_IREAD | _S_IWRITE);
+
+	if (file < 0)
+		return;
+	if (file != 2) {
+		_dup2(file, 2);
+		_close(file);
+	}
+	stderr->_file = 2;
 }
 
 static void WINAPI service_main(DWORD argc, wchar_t **argv)
@@ -48,16 +65,16 @@ static void WINAPI service_main(DWORD argc, wchar_t **argv)
 	service.handle = RegisterServiceCtrlHandlerW(service.name, on_control);
 	if (!service.handle)
 		return;
-	tell(SERVICE_RUNNING, 0);
+	tell_manager(SERVICE_RUNNING, 0);
 	/* the folder is the one that -C named by now */
-	freopen(LOG_FILE, "ab", stderr);
+	open_log();
 	service.exit_code = service.body(service.arg);
 	fflush(stderr);
 	if (service.exit_code) {
 		service.status.dwWin32ExitCode = ERROR_SERVICE_SPECIFIC_ERROR;
 		service.status.dwServiceSpecificExitCode = service.exit_code;
 	}
-	tell(SERVICE_STOPPED, 0);
+	tell_manager(SERVICE_STOPPED, 0);
 }
 
 int os_service_run(const char *name, int (*body)(void *), void *arg, struct error *error)
