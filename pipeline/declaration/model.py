@@ -26,7 +26,9 @@ IN_MEMORY = ("initramfs", "ramdisk")
 
 # What the launcher can do with a machine, and what it can check on one. The
 # launcher implements these names; a test of its own holds both lists together.
-SCENARIOS = frozenset({"basic", "stress", "two-guests", "panic", "kill", "nmi", "mce", "busy", "clock", "debian"})
+SCENARIOS = frozenset(
+    {"basic", "stress", "two-guests", "panic", "kill", "nmi", "mce", "busy", "clock", "cofs", "debian"}
+)
 CHECKS = frozenset(
     {
         # in the guest
@@ -43,6 +45,7 @@ CHECKS = frozenset(
         "systemd",
         "apt",
         "login",
+        "folder",
         "poweroff",
         # on the host, with colinux-ctl
         "control",

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from runtime.launcher import disknames
+from runtime.launcher import disknames, folders
 from runtime.launcher.series import TRAITS, Traits
 
 
@@ -383,9 +383,19 @@ def judge_names(status: int, output: str, facts: Facts) -> Judged:
 
 NAMES = GuestCheck("names", lambda facts: disknames.script(facts.disk_names), judge_names)
 
+# --- host folders ------------------------------------------------------------------------------------
+
+
+def judge_folder(status: int, output: str, facts: Facts) -> Judged:
+    expect = Expect([*folders.wrong(status, output, values(output))])
+    return expect.judged(f"{folders.TRIED} things that a file system must do, and must not")
+
+
+FOLDER = GuestCheck("folder", lambda facts: folders.SCRIPT, judge_folder)
+
 GUEST_CHECKS: Mapping[str, GuestCheck] = {
     check.name: check
-    for check in (UNAME, MEMORY, DISK, NAMES, TIMERS, FPU, STATE, FORKS, DOORS, ACCOUNTS, SYSTEMD, APT, LOGIN)
+    for check in (UNAME, MEMORY, DISK, NAMES, TIMERS, FPU, STATE, FORKS, DOORS, ACCOUNTS, SYSTEMD, APT, LOGIN, FOLDER)
 }
 
 # What is asked of a guest that only has to be shown to work (the second one, the one after a crash).

@@ -10,6 +10,7 @@ mce         the same with machine checks
 panic       guests panic first, each in its own way: the text arrives, the host lives on
 kill        the daemon is killed three times under a working guest first: nothing leaks
 clock       ten minutes of load in the guest, whose clock must keep time with the host's
+cofs        a folder of the host's: prepared before, looked at afterwards
 debian      a distribution from its disk: takes longer to be up, is asked for its services
 """
 
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from runtime.launcher import clock, control
+from runtime.launcher import clock, control, folders
 from runtime.launcher.agent import Run
 from runtime.launcher.checks import GUEST_CHECKS
 from runtime.launcher.guest import Guest
@@ -312,6 +313,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario("mce", around=machine_checks),
         Scenario("panic", before=panics),
         Scenario("kill", before=kills),
+        Scenario("cofs", before=folders.prepare, around=folders.shared),
         Scenario("debian"),
         Scenario("clock", around=clock.kept),
     )

@@ -49,6 +49,7 @@ GOOD = {
     "systemd": "running\n",
     "apt": "apt 2.6.1 (amd64)\nSupported modules:\n",
     "login": "getty=active\n",
+    "folder": "host=made by host\ntried=49\nfaults=0\numount=done\n",
 }
 
 
@@ -111,6 +112,11 @@ def test_no_answer_fails(name: str) -> None:
         ("forks", "forks=300", "forks=299"),
         ("forks", "faults=0", "faults=2"),
         ("doors", "tried=9", "tried=8"),
+        ("folder", "tried=49", "tried=48"),
+        ("folder", "tried=49", "fault: rename (No such file or directory)\ntried=49"),
+        ("folder", "made by host", ""),
+        ("folder", "umount=done", "escaped=link-up\numount=done"),
+        ("folder", "umount=done", ""),
         ("doors", "tried=9", "fault: iopl is open\ntried=9"),
         ("accounts", "df_with=4104", "df_with=8"),  # df sees nothing
         ("accounts", "df_after=8", "df_after=4104"),
