@@ -133,12 +133,8 @@ def test_state_is_kept_here(program: Path, tmp_path: Path) -> None:
     assert int(said["disturbances"]) > 0 and int(said["interrupts"]) > 0
 
 
-@x86_64
-@pytest.mark.parametrize(("kind", "register", "bits"), [
-    ("bases", "gs_base", 4096), ("segments", "es", 0x2b), ("segments", "gs", 0x2b), ("syscall", "r12", 1),
-])  # fmt: skip
-def test_changed_state_is_found(program: Path, kind: str, register: str, bits: int) -> None:
-    """A debugger changes one register of one holder behind its back, as a bad world switch would."""
+def disturbed(program: Path, kind: str, register: str, bits: int) -> tuple[int, str]:
+    """Exit code and output of a checker, the first of whose holders of this kind has had a register changed."""
     with subprocess.Popen([program, "state", "20"], stdout=subprocess.PIPE, text=True) as checker:
         holder = child_named(checker, f"{kind} 0")
         end, changed = time.monotonic() + 15, False
@@ -158,9 +154,26 @@ def test_changed_state_is_found(program: Path, kind: str, register: str, bits: i
         for one in children(checker.pid):  # the others have 20 s, and nothing to do with it
             os.kill(one, signal.SIGKILL)
         said, _ = checker.communicate()
-    assert checker.returncode == 1
-    assert f"fault: {kind} 0: " in said and f"fault: {kind} 0: died" not in said
-    assert values(said)[kind].startswith("lost ")
+    return checker.returncode, said
+
+
+@x86_64
+@pytest.mark.parametrize(("kind", "register", "bits"), [
+    ("bases", "gs_base", 4096), ("segments", "es", 0x2b), ("segments", "gs", 0x2b), ("syscall", "r12", 1),
+])  # fmt: skip
+def test_changed_state_is_found(program: Path, kind: str, register: str, bits: int) -> None:
+    """A debugger changes one register of one holder behind its back, as a bad world switch would.
+
+    Between two rounds a general register may be a variable of the program's own: then it finds a fault as well, but
+    cannot say it rightly (its own number was in that register), and is tried again.
+    """
+    for _ in range(20):
+        code, said = disturbed(program, kind, register, bits)
+        assert code == 1
+        assert values(said)[kind].startswith("lost ")
+        if f"fault: {kind} 0: " in said and f"fault: {kind} 0: died" not in said:
+            return
+    raise AssertionError(said)
 
 
 # What a debug register of the guest's would be like if the switch lost it, or the host's if it stayed: the program
