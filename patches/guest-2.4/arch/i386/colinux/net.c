@@ -13,23 +13,7 @@
 #include "colinux.h"
 #include "ring.h"
 
-#define VIRTIO_ID_NET		1u
-#define VIRTIO_NET_F_MAC	(1ull << 5)
-#define VIRTIO_NET_F_STATUS	(1ull << 16)
-#define VIRTIO_NET_S_LINK_UP	1u
-
 enum { QUEUE_RECEIVE, QUEUE_TRANSMIT };
-
-struct virtio_net_config {
-	u8 mac[ETH_ALEN];
-	u16 status;
-};
-
-/* Before every frame, both ways. We ask for nothing, so it is all zero. */
-struct virtio_net_header {
-	u8 flags, gso_type;
-	u16 hdr_len, gso_size, csum_start, csum_offset, num_buffers;
-};
 
 #define FRAME_BYTES	(ETH_HLEN + ETH_DATA_LEN + 4)	/* with a VLAN's tag */
 #define RECEIVE_BYTES	(sizeof(struct virtio_net_header) + FRAME_BYTES)
@@ -43,7 +27,8 @@ struct co_net {
 	int up;
 };
 
-static struct virtio_net_header no_offload;	/* read by every device */
+/* Before every frame we ask for nothing, so it is all zero; read by every device. */
+static struct virtio_net_header no_offload;
 
 /* ---- interrupts are off in all of these ---- */
 
