@@ -46,6 +46,7 @@ class TestBusybox:
         assert "/bin/colinux-check" in tree
         assert tree["/bin/colinux-names"].mode == stat.S_IFREG | 0o755
         assert tree["/sbin/mount.cofs"].mode == stat.S_IFREG | 0o755
+        assert tree["/sbin/poweroff"].target == "../bin/poweroff" and "/bin/poweroff" in tree
         assert read(tree["/etc/hostname"].content) == b"little\n"
         assert all(entry.uid == 0 for _, entry in tree)
 
