@@ -25,12 +25,15 @@ def test_only_what_is_absent_is_missing() -> None:
     assert packages.package_for("unheard-of") is None
 
 
-def test_what_one_command_alone_needs_waits_until_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("group", ["repro", "test"])
+def test_what_one_command_alone_needs_waits_until_it_is_asked_for(
+    group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = tmp_path / "packages.toml"
-    data.write_text('[need.kernel]\nno-such-tool = "a"\n[need.repro]\nno-other-tool = "b"\n')
+    data.write_text(f'[need.kernel]\nno-such-tool = "a"\n[need.{group}]\nno-other-tool = "b"\n')
     monkeypatch.setattr(packages, "DATA", data)
     assert [need.package for need in packages.missing()] == ["a"]
-    assert [need.package for need in packages.missing(("repro",))] == ["b"]
+    assert [need.package for need in packages.missing((group,))] == ["b"]
     assert [need.package for need in packages.missing(packages.groups())] == ["a", "b"]
     assert packages.package_for("no-other-tool") == "b"
 
