@@ -166,6 +166,7 @@ class Guest:
             ("is-system-running", "running\n"),
             ("boot_id", f"{state['boots']}-0\n"),
             ("apt-get", "apt 2.6.1 (amd64)\n"),
+            ("colinux-check folder", "host=made by host\ntried=49\nfaults=0\numount=done\n"),
             ("serial-getty", "getty=active\n"),
         ]  # fmt: skip
         for part, text in answers:
@@ -249,6 +250,9 @@ def host_run(host: Line, number: str, script: str) -> None:
         ("cat /tmp/guest0.pid", 0, "70\n"),
         ("kill -9", 0, ""),
         ("echo hello-host", 0, "hello-host\n"),
+        ("echo left=", 0, "guest=made by guest\nsecret=nobody shall know\n"
+         f"left={'from-guest ' * ('no-guest-file' not in MODES)}from-host link-absolute link-up\n"),
+        ("rm -rf /tmp/colinux-shared", 0, ""),
     ]
     for part, status, text in answers:
         if part in script:

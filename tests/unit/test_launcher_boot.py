@@ -200,8 +200,15 @@ def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
     assert evidence(verdict)["first_error"] is None
     added = {"stress": {"host-load"}, "busy": {"host-timers"}, "nmi": {"nmi-seen"}, "mce": {"mce-seen"},
              "panic": {"panic-early", "panic-double", "panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
-             "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"}}  # fmt: skip
+             "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"},
+             "cofs": {"folder-host"}}  # fmt: skip
     assert added.get(scenario, set()) <= set(status(verdict))
+
+
+def test_a_folder_without_the_guests_file_is_noticed(stage: Stage) -> None:
+    verdict = stage.judge(machine(scenario="cofs", modes="no-guest-file", checks=("folder",)))
+    assert status(verdict)["folder"] == "pass"
+    assert status(verdict)["folder-host"] == "fail"
 
 
 def test_nmis_that_do_not_arrive_are_noticed(stage: Stage) -> None:

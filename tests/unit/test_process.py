@@ -208,7 +208,9 @@ def test_a_grandchild_that_keeps_the_pipe_does_not_hang_us_or_survive(tmp_path: 
 
 
 def test_a_command_may_clean_up_and_the_stubborn_are_killed(tmp_path: Path) -> None:
-    stubborn = spawn(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"])
+    deaf = tmp_path / "deaf"
+    stubborn = spawn(["sh", "-c", f"trap '' TERM; touch {deaf}; while :; do sleep 0.1; done"])
+    assert wait_for(deaf.exists)
     assert stubborn.terminate(grace=0.3) == -signal.SIGKILL
     tidy = tmp_path / "tidy"
     ready = tmp_path / "ready"
