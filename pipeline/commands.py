@@ -362,13 +362,13 @@ def lock(project: Project) -> DoitTask:
     """Look at the lock, or make it anew."""
     return command(_lock, ["setup"], project, params=[
         option("update", False, "resolve every source and package anew"),
-        option("python", False, "resolve requirements.in anew into requirements.lock"),
+        option("python", False, "requirements.in into requirements.lock; with --update, newer versions of all"),
     ], pos_arg="groups")
 
 
 def _lock(project: Project, update: bool, python: bool, groups: list[str]) -> TaskFailed | None:
     if python:
-        return attempt("lock", update_python, project)
+        return attempt("lock", update_python, project, update)
     return attempt("lock", update_or_show, project, update, groups)
 
 
@@ -383,9 +383,13 @@ def update_or_show(project: Project, update: bool, groups: list[str]) -> None:
         print(f"{group:<28} {len(blobs):4} files {size / 1e6:9.1f} MB")
 
 
-def update_python(project: Project) -> None:
-    """requirements.in -> requirements.lock, for every Python from 3.10 on, with every hash and no index named."""
-    process.run([Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--upgrade", "--universal",
+def update_python(project: Project, upgrade: bool) -> None:
+    """requirements.in -> requirements.lock, for every Python from 3.10 on, with every hash and no index named.
+
+    A version that is locked already stays, unless `upgrade`: who adds a package should not test all the others anew.
+    """
+    process.run([Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--universal",
+                 *(["--upgrade"] if upgrade else []),
                  "--python-version", "3.10", "--generate-hashes", "--no-header",
                  "--no-emit-index-url", "--no-emit-find-links",
                  "--output-file", "requirements.lock", "requirements.in"],

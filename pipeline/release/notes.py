@@ -63,13 +63,18 @@ def _warning(manifest: Mapping[str, Any]) -> list[str]:
 def _row(machine: str, facts: Mapping[str, Any]) -> str:
     boot = facts["boot"]
     if boot is None:
-        return f"| {machine} | | {facts['host']} | **not booted** | | |"
+        return _cells(machine, "", facts["host"], "**not booted**", "", "")
     verdict = boot["verdict"] if not facts["problems"] else f"**{boot['verdict']}, not of these files**"
     if boot["verdict"] != "pass":
         verdict = f"**{boot['verdict']}**"
     seconds = "" if boot["boot_seconds"] is None else f"{boot['boot_seconds']:.1f} s ({boot['accel']})"
     checks = ", ".join(f"{count} {status}" for status, count in boot["checks"].items() if count)
-    return f"| {machine} | Linux {boot['guest']} | {boot['beside']} | {verdict} | {seconds} | {checks} |"
+    return _cells(machine, f"Linux {boot['guest']}", boot["beside"], verdict, seconds, checks)
+
+
+def _cells(*words: str) -> str:
+    """A row of a table, of as many cells as words, whatever a kernel calls itself."""
+    return "|" + "|".join(f" {word.replace('|', chr(92) + '|')} " if word else " " for word in words) + "|"
 
 
 def _how_to_check(manifest: Mapping[str, Any]) -> list[str]:

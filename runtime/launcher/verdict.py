@@ -77,8 +77,9 @@ class HostSeen:
 
 # --- excerpts ------------------------------------------------------------------------------
 
-# Escape sequences (colours, cursor movements) that a console's output carries.
-ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-Za-z]|[=>78cM]|\][^\x07]*\x07)")
+# Escape sequences (colours, cursor movements, titles) that a console's output carries. A title is of one line and not
+# long: a guest that only ever begins one must cost us no more than its own length, and hide nothing.
+ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-Za-z]|[=>78cM]|\][^\x00-\x1f]{0,256}(\x07|\x1b\\))")
 CRASH = re.compile(
     r"Kernel panic - not syncing|Oops(:| -)|\bBUG:|kernel BUG at|general protection fault|"
     r"Unable to handle kernel|unable to handle (kernel )?(page fault|NULL pointer)|double fault"

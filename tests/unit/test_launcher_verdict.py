@@ -149,3 +149,10 @@ def test_what_a_test_provokes_is_allowed_and_nothing_else() -> None:
     log = "Uhhuh. NMI received for unknown reason 20 on CPU 0.\nmce: [Hardware Error]: Machine check events\nOops: 0\n"
     assert complaints(log, [r"mce: .*Hardware Error"]) == ["Oops: 0"]
     assert len(complaints(log)) == 2
+
+
+def test_escape_sequences_go_and_only_they() -> None:
+    assert plain("\x1b[1;31mred\x1b[0m \x1b]0;a title\x07\x1b]2;another\x1b\\text\r\n") == "red text\n"
+    # One that never ends hides nothing of what follows, and costs no more than its length.
+    assert "lines\nKernel panic" in plain("\x1b]0;no end, " + "more " * 80 + "lines\nKernel panic\x07")
+    assert plain("\x1b]" * 200_000) == "]" * 200_000
