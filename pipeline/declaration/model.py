@@ -27,7 +27,7 @@ IN_MEMORY = ("initramfs", "ramdisk")
 # What the launcher can do with a machine, and what it can check on one. The
 # launcher implements these names; a test of its own holds both lists together.
 SCENARIOS = frozenset(
-    {"basic", "stress", "two-guests", "panic", "kill", "nmi", "mce", "busy", "clock", "cofs", "debian"}
+    {"basic", "stress", "two-guests", "panic", "kill", "nmi", "mce", "busy", "clock", "cofs", "net", "debian"}
 )
 CHECKS = frozenset(
     {
@@ -46,6 +46,13 @@ CHECKS = frozenset(
         "apt",
         "login",
         "folder",
+        "net-lease",
+        "net-ping",
+        "net-dns",
+        "net-tcp",
+        "net-udp",
+        "net-second",
+        "net-tap",
         "poweroff",
         # on the host, with colinux-ctl
         "control",

@@ -85,6 +85,9 @@ def guest(busybox: Path, arch: str, hostname: str, paths: Paths, epoch: int = EP
         tree.file(f"/bin/{program}", path, 0o755)
     tree.file("/bin/colinux-names", FILES / "colinux-names", 0o755)
     tree.file("/sbin/mount.cofs", FILES / "mount.cofs", 0o755)
+    # Where the one of Debian looks for it, and ours.
+    for place in ("/etc/udhcpc", "/usr/share/udhcpc"):
+        tree.file(f"{place}/default.script", FILES / "busybox" / "udhcpc.script", 0o755)
     # What the kernel starts when the host asks for a shutdown (Linux, kernel/sys.c: orderly_poweroff).
     tree.symlink("/sbin/poweroff", "../bin/poweroff")
     return tree

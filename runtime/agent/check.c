@@ -25,6 +25,7 @@ static const struct {
 	{ "bench", check_bench, "cpu|fp|getpid|fork|pipe|sleep|diskseq FILE|diskrand FILE" },
 	{ "pool", check_pool, "[trim]  the host driver's memory pool" },
 	{ "folder", check_folder, "DIR [READONLY]  a host folder, mounted there" },
+	{ "net", check_net, "serve|names|send|take|both|udp|rtt|lookup ...  traffic between two machines" },
 	{ "true", check_true, "do nothing (what `forks` executes)" },
 };
 

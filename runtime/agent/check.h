@@ -13,6 +13,7 @@
  *	check_bench.c	the benchmarks of ./doit bench
  *	check_driver.c	the host driver's pool
  *	check_folder.c	a host folder, as a file system
+ *	check_net.c	streams, datagrams and names, every byte looked at (and check_net_serve.c)
  *
  * Exit status: 0 good, 1 a fault was found, 2 usage, 3 could not be measured.
  */
@@ -45,6 +46,7 @@ int check_spin(int argc, char **argv);
 int check_bench(int argc, char **argv);
 int check_pool(int argc, char **argv);
 int check_folder(int argc, char **argv);
+int check_net(int argc, char **argv);
 int check_true(int argc, char **argv);
 
 #endif

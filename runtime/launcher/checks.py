@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from runtime.launcher import disknames, folders
+from runtime.launcher import disknames, folders, network
 from runtime.launcher.series import TRAITS, Traits
 
 
@@ -393,10 +393,27 @@ def judge_folder(status: int, output: str, facts: Facts) -> Judged:
 
 FOLDER = GuestCheck("folder", lambda facts: folders.SCRIPT, judge_folder)
 
+# --- network -----------------------------------------------------------------------------------------
+
+
+def _traffic(name: str, traffic: network.Traffic) -> GuestCheck:
+    def judge(status: int, output: str, facts: Facts) -> Judged:
+        said = values(output)
+        rates = [f"{key.removesuffix('_mib_s')} {rate}" for key, rate in said.items() if key.endswith("_mib_s")]
+        text = traffic.text + (f" (MiB/s: {', '.join(rates)})" if rates else "")
+        return Expect([*network.wrong(traffic, status, output, said)]).judged(text)
+
+    return GuestCheck(name, lambda facts: traffic.script, judge)
+
+
+NETWORK = tuple(_traffic(name, traffic) for name, traffic in network.TRAFFIC.items())
+
 GUEST_CHECKS: Mapping[str, GuestCheck] = {
     check.name: check
-    for check in (UNAME, MEMORY, DISK, NAMES, TIMERS, FPU, STATE, FORKS, DOORS, ACCOUNTS, SYSTEMD, APT, LOGIN, FOLDER)
-}
+    for check in (
+        UNAME, MEMORY, DISK, NAMES, TIMERS, FPU, STATE, FORKS, DOORS, ACCOUNTS, SYSTEMD, APT, LOGIN, FOLDER, *NETWORK,
+    )
+}  # fmt: skip
 
 # What is asked of a guest that only has to be shown to work (the second one, the one after a crash).
 QUICK = ("uname", "forks")

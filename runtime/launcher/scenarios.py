@@ -11,6 +11,7 @@ panic       guests panic first, each in its own way: the text arrives, the host 
 kill        the daemon is killed three times under a working guest first: nothing leaks
 clock       ten minutes of load in the guest, whose clock must keep time with the host's
 cofs        a folder of the host's: prepared before, looked at afterwards
+net         servers on the host that the guest speaks to; afterwards the host speaks to the guest
 debian      a distribution from its disk: takes longer to be up, is asked for its services
 """
 
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from runtime.launcher import clock, control, folders
+from runtime.launcher import clock, control, folders, network
 from runtime.launcher.agent import Run
 from runtime.launcher.checks import GUEST_CHECKS
 from runtime.launcher.guest import Guest
@@ -314,6 +315,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario("panic", before=panics),
         Scenario("kill", before=kills),
         Scenario("cofs", before=folders.prepare, around=folders.shared),
+        Scenario("net", before=network.prepare, around=network.served),
         Scenario("debian"),
         Scenario("clock", around=clock.kept),
     )

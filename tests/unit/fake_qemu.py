@@ -17,6 +17,7 @@ scripts by what they contain, so that whole boots are played in a second. Words
     slow-clock    the guest's clock jumps under load   no-double     a lost stack ends in another panic
     no-ctl        colinux-ctl gets no answer           bad-stop      a guest that is stopped ends with 1
     same-boot     a reboot is none                     no-console    nothing is seen at the guest's console
+    no-server     the host's servers do not listen     no-redirect   nothing comes through an opened port
 """
 
 from __future__ import annotations
@@ -145,6 +146,9 @@ class Guest:
         if "spin" in script or "fpu 100" in script or "while :" in script:
             loaded.append(number)
             return None
+        if "net serve" in script:
+            loaded.append(number)
+            return self.line.send(f"out {number} 11\nready=7001\n")
         faults = "bad-forks" in MODES
         answers = [
             ("uname -r; cat", "6.1.192-colinux\nLinux version 6.1.192-colinux (gcc 12.2.0)\n"),
@@ -168,6 +172,14 @@ class Guest:
             ("apt-get", "apt 2.6.1 (amd64)\n"),
             ("colinux-check folder", "host=made by host\ntried=49\nfaults=0\numount=done\n"),
             ("serial-getty", "getty=active\n"),
+            ("ifconfig eth0", "eth0=10.0.2.15 255.255.255.0\neth1=10.0.3.15 255.255.255.0\nmac=02:43:4f:00:00:05\n"
+             "gateways=10.0.2.2 10.0.3.2\nresolvers=10.0.2.3 10.0.3.3\n"),
+            ("answer.$address", "answer.10.0.2.2=yes\nanswer.10.0.3.2=yes\nanswer.192.0.2.1=yes\n"),
+            ("net lookup", "address=192.0.2.1\nunknown=3\n"),
+            ("net send", "sent_good=4194304\ntaken_good=4194304\nechoed_good=4194304\n"),
+            ("net udp", "datagrams=5\nlongest=8000\n"),
+            ("by=eth1", "taken_good=1048576\nby=eth1\n"),
+            ("ifconfig eth2", "answer=yes\nechoed_good=4194304\n"),
         ]  # fmt: skip
         for part, text in answers:
             if part in script:
@@ -225,6 +237,11 @@ def host_run(host: Line, number: str, script: str) -> None:
             host.send(f"out {number} {len(text)}\n{text}")
         loads.append(number)
         return None
+    if m := re.search(r"exec colinux-check net (serve|names)", script):
+        if "no-server" in MODES:
+            return host.answer(number, 3, "colinux-check: net: port 7001: Address already in use\n")
+        loads.append(number)
+        return host.send(f"out {number} 8\nready=1\n")
     if m := re.search(r"kill -9 .*guest(\d)\.pid", script):
         guests[int(m[1])].end(137)
     lost = 20480 * state["guests"] if "leak" in MODES else 0
@@ -253,6 +270,9 @@ def host_run(host: Line, number: str, script: str) -> None:
         ("echo left=", 0, "guest=made by guest\nsecret=nobody shall know\n"
          f"left={'from-guest ' * ('no-guest-file' not in MODES)}from-host link-absolute link-up\n"),
         ("rm -rf /tmp/colinux-shared", 0, ""),
+        ("ping_group_range", 0, ""),
+        ("ifconfig cotap0", 0, ""),
+        ("net both 127.0.0.1", 0, "echoed_good=1048576\n" + "datagrams=10\n" * ("no-redirect" not in MODES)),
     ]
     for part, status, text in answers:
         if part in script:

@@ -19,7 +19,7 @@ from launcher_kit import ALL_CHECKS, Stage, machine
 
 from pipeline.declaration import model
 from pipeline.errors import BuildFailed, InfrastructureError, UserError
-from runtime.launcher import guest, scenarios
+from runtime.launcher import guest, network, scenarios
 from runtime.launcher.boot import Verdict, boot, time_factor
 
 
@@ -201,7 +201,7 @@ def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
     added = {"stress": {"host-load"}, "busy": {"host-timers"}, "nmi": {"nmi-seen"}, "mce": {"mce-seen"},
              "panic": {"panic-early", "panic-double", "panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
              "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"},
-             "cofs": {"folder-host"}}  # fmt: skip
+             "cofs": {"folder-host"}, "net": {"net-redirect"}}  # fmt: skip
     assert added.get(scenario, set()) <= set(status(verdict))
 
 
@@ -209,6 +209,19 @@ def test_a_folder_without_the_guests_file_is_noticed(stage: Stage) -> None:
     verdict = stage.judge(machine(scenario="cofs", modes="no-guest-file", checks=("folder",)))
     assert status(verdict)["folder"] == "pass"
     assert status(verdict)["folder-host"] == "fail"
+
+
+@pytest.mark.parametrize(("modes", "verdict", "says"), [
+    ("", "pass", None), ("no-server", "check-failed", "does not listen"), ("no-redirect", "check-failed", "net-redirect"),
+])  # fmt: skip
+def test_a_network_is_spoken_through_both_ways(stage: Stage, modes: str, verdict: str, says: str | None) -> None:
+    judged = stage.judge(machine(scenario="net", modes=modes, cmdline=network.CMDLINE, checks=("uname", *network.TRAFFIC)))
+    seen = status(judged)
+    assert judged.outcome.verdict == verdict, judged.outcome.reason
+    if says is None:
+        assert {*network.TRAFFIC, "net-redirect"} <= set(seen) and set(seen.values()) == {"pass"}
+    else:
+        assert says in judged.outcome.reason
 
 
 def test_nmis_that_do_not_arrive_are_noticed(stage: Stage) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.declaration import load, model
 from pipeline.paths import checkout
-from runtime.launcher import checks, disknames, scenarios
+from runtime.launcher import checks, disknames, network, scenarios
 from runtime.launcher.checks import GUEST_CHECKS, Facts
 from runtime.launcher.series import TRAITS
 from toolchain import kernels
@@ -50,6 +50,8 @@ GOOD = {
     "apt": "apt 2.6.1 (amd64)\nSupported modules:\n",
     "login": "getty=active\n",
     "folder": "host=made by host\ntried=49\nfaults=0\numount=done\n",
+    **{name: "".join(f"{key}={value}\n" for key, value in traffic.expected.items())
+       for name, traffic in network.TRAFFIC.items()},
 }
 
 
@@ -127,6 +129,15 @@ def test_no_answer_fails(name: str) -> None:
         ("systemd", "running", "starting"),
         ("apt", "apt 2.6.1", "bash: apt"),
         ("login", "active", "inactive"),
+        ("net-lease", "mac=02:43:4f:00:00:05", "mac=02:43:4f:00:00:06"),
+        ("net-lease", "eth1=10.0.3.15 255.255.255.0", "eth1="),
+        ("net-ping", "answer.192.0.2.1=yes\n", ""),
+        ("net-dns", "unknown=3", "unknown=0"),  # a server that knows everybody
+        ("net-tcp", "sent_good=4194304", "fault: of 4194304 bytes sent the server got 7 as they were\nsent_good=4194304"),
+        ("net-tcp", "echoed_good=4194304", "echoed_good=4194303"),
+        ("net-udp", "datagrams=5", "datagrams=4"),
+        ("net-second", "by=eth1", "by="),
+        ("net-tap", "answer=yes", ""),
     ],
 )
 def test_a_bad_answer_fails(name: str, old: str, new: str) -> None:
@@ -136,13 +147,19 @@ def test_a_bad_answer_fails(name: str, old: str, new: str) -> None:
     assert judged.text
 
 
-@pytest.mark.parametrize("name", ["uname", "memory", "disk", "names", "timers", "fpu", "state", "forks", "accounts", "apt", "login"])
+@pytest.mark.parametrize("name", ["uname", "memory", "disk", "names", "timers", "fpu", "state", "forks", "accounts", "apt", "login", *network.TRAFFIC])
 def test_a_good_answer_with_a_bad_status_fails(name: str) -> None:
     assert not GUEST_CHECKS[name].judge(1, GOOD[name], FACTS).good
 
 
 def test_a_prompt_that_is_not_on_the_console_fails() -> None:
     assert not GUEST_CHECKS["login"].judge(0, GOOD["login"], dataclasses.replace(FACTS, console="Starting")).good
+
+
+def test_the_declared_machine_has_the_network_that_is_looked_for() -> None:
+    declared = load(checkout().root / "colinux.toml").machines["net"]
+    assert declared.cmdline == network.CMDLINE
+    assert set(network.TRAFFIC) <= set(declared.checks)
 
 
 def test_names_are_those_that_the_series_has() -> None:
