@@ -302,9 +302,12 @@ REBUILD = "rebuild"
 
 def release(project: Project) -> DoitTask:
     """The release, made anew whenever it is asked for: it is of the commit that is checked out."""
-    needs = [f"boot:{name}" for name in release_.machines(project.declaration)]
-    if f"--{UNBOOTED}" in sys.argv:  # a dependency cannot ask for a parameter
-        needs = built_for_release(project)
+    needs = built_for_release(project)
+    if f"--{UNBOOTED}" not in sys.argv:  # a dependency cannot ask for a parameter
+        named = [project.declaration.machines[name] for name in release_.machines(project.declaration)]
+        # What a boot needs is built for it.
+        booted = {need for machine in named for need in project.machine_needs(machine)}
+        needs = [*(f"boot:{machine.name}" for machine in named), *(need for need in needs if need not in booted)]
     text = "release machines without a boot that passed; the release says so"
     unbooted = {**option(UNBOOTED, False, text), "name": "allow_unbooted"}
     folder = release_.folder(project.declaration, project.paths)
@@ -314,7 +317,7 @@ def release(project: Project) -> DoitTask:
 def built_for_release(project: Project) -> list[str]:
     """The tasks that build what a release holds; nothing is booted."""
     machines = [project.declaration.machines[name] for name in release_.machines(project.declaration)]
-    return list(dict.fromkeys(need for machine in machines for need in project.machine_needs(machine)))
+    return list(dict.fromkeys(need for machine in machines for need in project.package_needs(machine)))
 
 
 def _release(project: Project, allow_unbooted: bool) -> TaskFailed | None:

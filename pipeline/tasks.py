@@ -94,6 +94,10 @@ class Project:
             needs += [f"rootfs:{image}" for image in images if image]
         return tuple(dict.fromkeys(needs))
 
+    def package_needs(self, machine: Machine) -> tuple[str, ...]:
+        """The tasks whose artifacts a release holds of a machine, or has seen booted."""
+        return (*self.machine_needs(machine), *((f"daemon:{machine.nt}",) if machine.nt else ()))
+
     def unreachable(self, one: Kernel) -> str | None:
         """Why a kernel's source, or that of its compiler, cannot be had here; None when both can."""
         built_with = compiler.of_kernel(one)

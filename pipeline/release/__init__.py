@@ -2,6 +2,7 @@
 """dist/<name>-<version>/: what was built, what it was built from, how it booted, and how anyone can tell.
 
 <name>-<version>-<machine>.tar.zst   kernel, driver, daemon, images, an example colinux.conf
+<name>-<version>-<windows>.zip       the same for a Windows: the guests that were booted through its driver
 <name>-<version>-debug.tar.zst       symbols and configurations of the kernels
 <name>-<version>-source.tar.zst      the commit: patches, fragments, lock, pipeline
 evidence/<machine>/                  what its boot left behind, as it is
@@ -14,7 +15,7 @@ A release made twice of a commit is the same to the byte: times are the commit's
 and the evidence, which has times of its own, is included as it is (made twice
 it is the same evidence; a machine booted anew is another release).
 
-Reading order: make, origin, evidence, machine, archive, manifest; then what is
+Reading order: make, origin, evidence, parts, machine, archive, windows, zips, manifest; then what is
 derived: notes, licences, sbom, provenance, signing; and verify, which believes none of it.
 """
 

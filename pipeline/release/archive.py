@@ -74,7 +74,7 @@ def pack(target: Path, files: Mapping[str, File], epoch: int) -> list[Member]:
                 written += len(head)
                 continue
             file = files[path]
-            with _opened(file.content) as source:
+            with opened(file.content) as source:
                 size = source.seek(0, 2)
                 source.seek(0)
                 head = _header(path, Member(path, size, "", file.mode), epoch)
@@ -163,7 +163,8 @@ def _tail(length: int) -> bytes:
     return bytes(end + -(length + end) % tarfile.RECORDSIZE)
 
 
-def _opened(content: Path | bytes) -> IO[bytes]:
+def opened(content: Path | bytes) -> IO[bytes]:
+    """A file's content, to be read."""
     return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
 

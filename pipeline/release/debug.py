@@ -10,6 +10,7 @@ from pipeline import compiler, process
 from pipeline.declaration.model import Declaration, Machine
 from pipeline.errors import UserError
 from pipeline.paths import Paths
+from pipeline.release import windows
 from pipeline.release.archive import SUFFIX, File
 from pipeline.release.manifest import every_machine
 
@@ -21,7 +22,8 @@ def archive_name(decl: Declaration) -> str:
 
 
 def files(machines: Sequence[Machine], decl: Declaration, paths: Paths, scratch: Path) -> dict[str, File]:
-    """Symbols and configuration of each kernel; its debug information, where it was built with some.
+    """Symbols and configuration of each kernel; its debug information, where it was built with some. Symbols and maps
+    of the programs for Windows.
 
     The vmlinux that is booted has none, so what gdb wants is taken from make's folder, into `scratch`.
     """
@@ -42,4 +44,7 @@ def files(machines: Sequence[Machine], decl: Declaration, paths: Paths, scratch:
             prefix = compiler.of_kernel(decl.kernels[name]).prefix
             process.run([f"{prefix}objcopy", "--only-keep-debug", linked, target])
             found[f"{top}/kernel/{name}/vmlinux.debug"] = File(target)
+    for target_name in sorted({machine.nt for machine in machines if machine.nt}):
+        for name, file in windows.symbols(target_name, paths).items():
+            found[f"{top}/{target_name}/{name}"] = File(file)
     return found

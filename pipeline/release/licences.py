@@ -19,12 +19,17 @@ from pipeline.declaration.model import Declaration, Machine
 from pipeline.errors import UserError
 from pipeline.release.manifest import every_machine, image_names
 from pipeline.sources import archive
+from toolchain import windows
 
 FOLDER = "licences"
 # The daemon is static: glibc's terms apply to its copy in there.
 GLIBC = {"x86_64": Path("/usr/share/doc/libc6-dev/copyright"),
          "i386": Path("/usr/share/doc/libc6-dev-i386-cross/copyright")}
 LGPL = Path("/usr/share/common-licenses/LGPL-2.1")
+# What a compiler for Windows links into the daemon: MinGW-w64's run-time library, and its own.
+MINGW = Path("/usr/share/doc/mingw-w64-common/copyright")
+GCC = {"x86_64": Path("/usr/share/doc/gcc-mingw-w64-x86-64-win32/copyright"),
+       "i386": Path("/usr/share/doc/gcc-mingw-w64-i686-win32/copyright")}
 
 
 def texts(machines: Sequence[Machine], decl: Declaration, ctx: sources.Context) -> dict[str, bytes]:
@@ -40,7 +45,11 @@ def texts(machines: Sequence[Machine], decl: Declaration, ctx: sources.Context) 
             # The test agent in every image is linked with it, as busybox of our own is.
             libc = sources.fetch(decl.sources[userland.libc], ctx)
             found["musl.copyright"] = copyright_of(libc.files[0], str(libc.blobs[0].package))
-    for arch in sorted({decl.hosts[machine.host].arch for machine in every}):
+    for name in sorted({machine.nt for machine in every if machine.nt}):
+        arch = windows.targets()[name].arch
+        found |= {"mingw-w64.copyright": _here(MINGW), f"gcc-mingw-w64-{arch}.copyright": _here(GCC[arch])}
+    # The daemon for Linux, through which the driver for a Windows was booted, is not given away with it.
+    for arch in sorted({decl.hosts[machine.host].arch for machine in every if not machine.nt}):
         found[f"glibc-{arch}.copyright"] = _here(GLIBC[arch])
         if slirp.declared(arch, decl):
             found |= _slirp_texts(arch, decl, ctx)
@@ -96,7 +105,8 @@ def offer(manifest: dict[str, Any]) -> str:
         "exchanging software (section 3b of that licence). The configuration of each kernel lies in the debug archive.",
         "",
         "The daemon is linked with glibc and, for ethN=slirp, with GLib, both under the LGPL 2.1 or later: with the",
-        "source above you can link it again, with other ones (section 6 of that licence).",
+        "source above you can link it again, with other ones (section 6 of that licence). The one for Windows is",
+        "linked with the run-time libraries of MinGW-w64 and, by its exception for that, of GCC.",
     ]
     for kernel, facts in manifest["kernels"].items():
         lines += ["", f"## Linux {kernel}", "",

@@ -17,7 +17,7 @@ from pipeline.declaration.model import Declaration, Machine
 from pipeline.digest import sha256_file
 from pipeline.paths import Paths, atomic_dir
 from pipeline.release import (
-    archive,
+    containers,
     debug,
     evidence,
     folder,
@@ -26,6 +26,7 @@ from pipeline.release import (
     manifest,
     notes,
     origin,
+    parts,
     provenance,
     sbom,
     signing,
@@ -33,8 +34,8 @@ from pipeline.release import (
 from pipeline.release import machine as machines_
 from pipeline.release.archive import SUFFIX, File
 from pipeline.release.evidence import Boot
-from pipeline.release.machine import Package
 from pipeline.release.origin import Origin
+from pipeline.release.parts import Package
 from pipeline.release.verify import SUMS, Report, sums_text, verify
 
 OFFER = "SOURCES.md"
@@ -103,7 +104,7 @@ def _files(plan: Plan, place: Path) -> list[dict[str, Any]]:
 
     def packed(name: str, kind: str, files: Mapping[str, File], roles: dict[str, str] | None = None) -> None:
         with progress.step(f"packing {name}"):
-            members = archive.pack(place / name, files, plan.origin.epoch)
+            members = containers.pack(place / name, files, plan.origin.epoch)
         entries.append(manifest.entry(name, kind, place / name, members, roles))
 
     def written(name: str, kind: str, content: bytes) -> None:
@@ -111,8 +112,9 @@ def _files(plan: Plan, place: Path) -> list[dict[str, Any]]:
         (place / name).write_bytes(content)
         entries.append(manifest.entry(name, kind, place / name))
 
-    for package in plan.packages:
-        packed(package.archive, "machine", package.files, {part.path: part.role for part in package.parts})
+    for one in parts.archives(plan.packages):
+        kind = "windows" if one.windows else "machine"
+        packed(one.name, kind, one.files, {part.path: part.role for part in one.parts})
     with progress.step("debug symbols"):
         scratch = place.parent / "debug"
         scratch.mkdir()
@@ -161,7 +163,9 @@ def _facts(plan: Plan, files: list[dict[str, Any]]) -> dict[str, Any]:
 def _machine(package: Package, plan: Plan) -> dict[str, Any]:
     machine = package.machine
     boot = plan.boots[machine.name]
+    windows = {"windows": package.windows.facts()} if package.windows else {}
     return {
+        **windows,
         "title": machine.title,
         "kernels": list(plan.decl.kernels_of(machine)),
         "host": machine.host,

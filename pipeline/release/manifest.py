@@ -27,10 +27,11 @@ from pipeline.digest import sha256_file
 from pipeline.errors import UserError
 from pipeline.lock import Blob
 from pipeline.paths import Paths
-from pipeline.release import archive
+from pipeline.release import archive, zips
 from pipeline.release.archive import Member
 from pipeline.series import read_series
 from pipeline.sources.receipt import read_receipt
+from toolchain import windows
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -192,7 +193,12 @@ def tools(machines: Sequence[Machine], decl: Declaration) -> dict[str, str]:
     hosts = {decl.hosts[machine.host].arch for machine in every_machine(machines, decl)}
     commands = {f"{driver.PREFIXES[arch]}{driver.COMPILER}" for arch in hosts}
     commands |= {daemons.COMPILERS[arch][0] for arch in hosts}
-    return archive.tool_versions() | {command: _version(command) for command in sorted(commands)}
+    found = archive.tool_versions()
+    if nt := {machine.nt for machine in machines if machine.nt}:
+        commands |= {f"{windows.targets()[name].prefix}gcc-win32" for name in nt}
+        commands |= {f"{windows.targets()[name].prefix}gcc" for name in nt}
+        found |= zips.tool_versions()
+    return found | {command: _version(command) for command in sorted(commands)}
 
 
 @functools.cache

@@ -12,7 +12,8 @@ from pipeline.release.signing import PUBLIC, SIGNATURE
 
 NAME = "NOTES.md"
 KINDS = {
-    "machine": "to run the machine", "debug": "symbols and configurations of the kernels",
+    "machine": "to run the machine", "windows": "to run guests beside Windows",
+    "debug": "symbols and configurations of the kernels",
     "source": "our source, patches and all", "key": "the key that signed",
 }
 
@@ -37,6 +38,7 @@ def text(manifest: Mapping[str, Any]) -> str:
         *(f"- **{machine}**: {facts['title']}" for machine, facts in manifest["machines"].items()),
         "",
         "Results and consoles of each boot are in `evidence/`, as the boot left them.",
+        *_of_windows(manifest),
         "",
         "## Files",
         "",
@@ -75,6 +77,16 @@ def _row(machine: str, facts: Mapping[str, Any]) -> str:
 def _cells(*words: str) -> str:
     """A row of a table, of as many cells as words, whatever a kernel calls itself."""
     return "|" + "|".join(f" {word.replace('|', chr(92) + '|')} " if word else " " for word in words) + "|"
+
+
+def _of_windows(manifest: Mapping[str, Any]) -> list[str]:
+    """What the boots do not show of the zips for Windows."""
+    of = [name for name, facts in manifest["machines"].items() if "windows" in facts]
+    if not of:
+        return []
+    return ["", f"No Windows was booted. {', '.join(of)}: through the very `colinux.sys` of the zip, in a Linux kernel",
+            "that has the functions of NT which it imports, with a daemon for Linux. `colinux-daemon.exe` was built of",
+            "the same sources, and booted by nobody."]
 
 
 def _how_to_check(manifest: Mapping[str, Any]) -> list[str]:

@@ -31,9 +31,11 @@ def compare(report: Report, decl: Declaration, lock: Lock, paths: Paths) -> int:
         if name not in decl.machines:
             raise UserError(f"{report.name} holds a machine {name} that its commit does not declare",
                             hint="do not use this release")
-        built = machine.package(decl.machines[name], decl, paths).built
-        for role in sorted(built.keys() | facts["booted"].keys()):
-            pair = built.get(role), facts["booted"].get(role)
+        package = machine.package(decl.machines[name], decl, paths)
+        built = {**package.built, **(package.windows.unbooted if package.windows else {})}
+        released = {**facts["booted"], **facts.get("windows", {}).get("unbooted", {})}
+        for role in sorted(built.keys() | released.keys()):
+            pair = built.get(role), released.get(role)
             compared.add(pair)
             if pair[0] != pair[1]:
                 differ[f"{name}: {role}"] = pair

@@ -24,6 +24,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
+from pipeline.release import parts
 from pipeline.release.manifest import input_name, parse
 
 NAME = "sbom.cdx.json"
@@ -31,6 +32,7 @@ VERSION = SchemaVersion.V1_6
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:colinux:sbom")
 FILE, ARTIFACT, INPUT = "file:", "artifact:", "input:"
 TYPES = {"kernel": ComponentType.OPERATING_SYSTEM, "driver": ComponentType.DEVICE_DRIVER,
+         parts.NT_DRIVER: ComponentType.DEVICE_DRIVER, parts.NT_DAEMON: ComponentType.APPLICATION,
          "daemon": ComponentType.APPLICATION, "ctl": ComponentType.APPLICATION,
          "console": ComponentType.APPLICATION}
 PREFIX = "colinux:"  # of our properties
@@ -70,16 +72,16 @@ def text(manifest: Mapping[str, Any], manifest_digest: str) -> str:
 
 
 def built(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(machine, archive, member) for every built file in the machines' archives."""
+    """(machine, archive, member) for every built file in the machines' archives; what several share, for each."""
     files = {file["path"]: file for file in manifest["files"]}
     for machine, facts in manifest["machines"].items():
-        file = files.get(facts["archive"], {})
-        yield from ((machine, facts["archive"], member) for member in file.get("members", ()) if "role" in member)
+        held = parts.held(facts, files.get(facts["archive"], {}))
+        yield from ((machine, facts["archive"], member) for member in held.values())
 
 
 def _groups(member: Mapping[str, Any], machine: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
     """The lock groups that a built file is made of."""
-    role = member["role"].removeprefix("beside:")
+    role = _role(member)
     if role == "kernel":
         of = machine["kernels"][-1 if member["role"].startswith("beside:") else 0]
         yield from (group for group in manifest["kernels"][of]["sources"] if group in manifest["inputs"])
@@ -90,13 +92,18 @@ def _groups(member: Mapping[str, Any], machine: Mapping[str, Any], manifest: Map
         yield from (group for group in manifest["inputs"] if name.startswith(group.removeprefix("rootfs:") + "."))
 
 
+def _role(member: Mapping[str, Any]) -> str:
+    """A built file's role, whichever of several machines' it is."""
+    return str(member["role"]).rpartition("/")[2].removeprefix("beside:")
+
+
 def _file(file: Mapping[str, Any]) -> Component:
     return Component(name=file["path"], type=ComponentType.FILE, bom_ref=FILE + file["path"],
                      hashes=[_sha256(file["sha256"])], properties=_properties({"kind": file["kind"]}))
 
 
 def _artifact(member: Mapping[str, Any]) -> Component:
-    role = member["role"].removeprefix("beside:")
+    role = _role(member)
     return Component(name=member["path"].rsplit("/", 1)[-1], type=TYPES.get(role, ComponentType.DATA),
                      bom_ref=ARTIFACT + member["sha256"], hashes=[_sha256(member["sha256"])],
                      properties=_properties({"role": role}))

@@ -21,7 +21,7 @@ from typing import Any
 
 from pipeline.digest import sha256_file
 from pipeline.errors import UserError
-from pipeline.release import archive, evidence, machine, manifest, provenance, sbom, signing
+from pipeline.release import containers, evidence, manifest, parts, provenance, sbom, signing
 from pipeline.sources.archive import unpack_archive
 
 SUMS = "SHA256SUMS"
@@ -220,10 +220,10 @@ def _archives(folder: Path, facts: Mapping[str, Any]) -> list[str]:
     """Faults of archives: each is what its list of members makes it, to the byte."""
     faults = []
     for file in facts["files"]:
-        is_archive = file["path"].endswith(archive.SUFFIX)
+        is_archive = containers.is_archive(file["path"])
         if is_archive != ("members" in file):
             faults.append(f"{file['path']}: {manifest.NAME} has {'no ' if is_archive else ''}members of it")
-        elif is_archive and (fault := archive.fault(folder / file["path"], manifest.members(file), facts["epoch"])):
+        elif is_archive and (fault := containers.fault(folder / file["path"], manifest.members(file), facts["epoch"])):
             faults.append(f"{file['path']}: {fault}")
     return faults
 
@@ -238,10 +238,12 @@ def _evidence(folder: Path, facts: Mapping[str, Any]) -> list[str]:
         if shipped is None:
             faults.append(f"{said['archive']}: is missing, it is the machine {name}")
             continue
-        roles = {one["role"]: one["sha256"] for one in shipped.get("members", ()) if "role" in one}
+        roles = {role: one["sha256"] for role, one in parts.held(said, shipped).items()}
+        windows = said.get("windows")
+        wanted = {role: said["booted"][role] for role in parts.shipped(said["booted"], windows=windows is not None)}
+        wanted |= windows["unbooted"] if windows else {}
         faults += [f"{said['archive']}: its {role} is not the one that {manifest.NAME} calls booted"
-                   for role in sorted(roles.keys() | said["booted"].keys() - machine.TEST_ONLY)
-                   if said["booted"].get(role) != roles.get(role)]
+                   for role in sorted(roles.keys() | wanted.keys()) if wanted.get(role) != roles.get(role)]
         data = (folder / where).read_bytes() if where in files else None
         result, problems = ({}, [evidence.ABSENT]) if data is None else evidence.judge(
             data, name, said["booted"], facts["lock"])

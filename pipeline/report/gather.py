@@ -15,8 +15,7 @@ from typing import Any
 from pipeline.declaration.model import Declaration, Machine
 from pipeline.digest import sha256_file
 from pipeline.paths import Paths
-from pipeline.release import evidence
-from pipeline.release.machine import TEST_ONLY
+from pipeline.release import evidence, parts
 from pipeline.release.manifest import parse
 from runtime.launcher import artifacts
 from runtime.launcher.verdict import VERDICTS, plain
@@ -118,7 +117,7 @@ def boot(machine: Machine, declaration: Declaration, paths: Paths, lock_digest: 
         reason=_text(result.get("first_error")), seconds=evidence.seconds(result.get("seconds")),
         repeat=_text(result.get("repeat")) or f"./doit boot:{machine.name}",
         checks=tuple(_checks(result, machine)), logs=tuple(_logs(folder)), files=tuple(_files(result)),
-        bytes=_bytes(result, found),
+        bytes=_bytes(result, found, machine),
         stale=tuple(stale),
     )
 
@@ -134,11 +133,13 @@ def _checks(result: Mapping[str, Any], machine: Machine) -> list[Check]:
     return checks + [Check(name, NOT_RUN, "", None) for name in missing]
 
 
-def _bytes(result: Mapping[str, Any], found: Mapping[str, Path]) -> int | None:
-    sizes = [one.get("bytes") for one in _dicts(result.get("artifacts")) if one.get("role") not in TEST_ONLY]
+def _bytes(result: Mapping[str, Any], found: Mapping[str, Path], machine: Machine) -> int | None:
+    booted = _dicts(result.get("artifacts"))
+    of = parts.shipped((str(one.get("role")) for one in booted), windows=machine.nt is not None)
+    sizes = [one.get("bytes") for one in booted if str(one.get("role")) in of]
     if not result:
-        sizes = [path.stat().st_size if path.is_file() else None
-                 for role, path in found.items() if role not in TEST_ONLY]
+        sizes = [found[role].stat().st_size if found[role].is_file() else None
+                 for role in parts.shipped(found, windows=machine.nt is not None)]
     whole = [size for size in sizes if isinstance(size, int)]
     return sum(whole) if whole and len(whole) == len(sizes) else None
 

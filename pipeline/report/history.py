@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pipeline.release import manifest
+from pipeline.release import manifest, parts
 from pipeline.report.charts import Point
 from pipeline.report.gather import Boot
 
@@ -35,10 +35,11 @@ class Release:
         return str(datetime.fromtimestamp(self.facts["epoch"], timezone.utc).date())
 
     def size(self, machine: str) -> int | None:
-        """Bytes of the built files of a machine; None when it is not in this release."""
+        """Bytes of the files that a machine was booted with; None when it is not in this release."""
         said = self.facts["machines"].get(machine)
         files = [file for file in self.facts["files"] if said and file["path"] == said["archive"]]
-        return sum(member["size"] for file in files for member in file.get("members", ()) if "role" in member) or None
+        return sum(member["size"] for file in files for role, member in parts.held(said, file).items()
+                   if role in said["booted"]) or None
 
 
 def releases(dist: Path) -> tuple[list[Release], list[str]]:

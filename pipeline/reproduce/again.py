@@ -30,16 +30,15 @@ def pack(machines: Iterable[str], decl: Declaration, paths: Paths) -> list[str]:
 
     A release's times are its commit's; here, where there need not be one, they are the declaration's.
     """
-    from pipeline.release import archive, debug, machine
+    from pipeline.release import archive, containers, debug, machine, parts
 
     names = []
     wanted = [decl.machines[name] for name in machines]
     with atomic_dir(archives(paths)) as place:
-        for one in wanted:
-            made = machine.package(one, decl, paths)
-            with progress.step(f"packing {made.archive}"):
-                archive.pack(place / made.archive, made.files, decl.project.epoch)
-            names.append(made.archive)
+        for made in parts.archives([machine.package(one, decl, paths) for one in wanted]):
+            with progress.step(f"packing {made.name}"):
+                containers.pack(place / made.name, made.files, decl.project.epoch)
+            names.append(made.name)
         symbols = debug.files(wanted, decl, paths, _folder(place.parent / "debug"))
         archive.pack(place / debug.archive_name(decl), symbols, decl.project.epoch)
     return [*names, debug.archive_name(decl)]

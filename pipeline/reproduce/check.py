@@ -23,7 +23,7 @@ def tasks_of(project: Project, asked: Sequence[str]) -> list[str]:
     tasks: dict[str, None] = {}
     for word in asked:
         if word in project.declaration.machines:
-            tasks.update(dict.fromkeys(project.machine_needs(project.declaration.machines[word])))
+            tasks.update(dict.fromkeys(project.package_needs(project.declaration.machines[word])))
         elif word.partition(":")[0] not in NOT_COMPARED and word in project.works():
             tasks[word] = None
         else:

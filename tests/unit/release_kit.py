@@ -22,7 +22,7 @@ import pytest
 import zstandard
 from debian_kit import tarballs
 
-from pipeline import release
+from pipeline import ntdriver, release, windowsdaemon
 from pipeline.declaration import load
 from pipeline.declaration.model import Declaration
 from pipeline.errors import UserError
@@ -221,7 +221,7 @@ class Project:
         return artifacts.find(machine, self.decl, self.paths).files[role]
 
 
-def project(root: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(root: Path, monkeypatch: pytest.MonkeyPatch, toml: str = TOML) -> Project:
     """The project below `root`, whose cache has all that is locked; nothing is asked of a network."""
     monkeypatch.setenv("COLINUX_CACHE", str(root / "cache"))
     monkeypatch.delenv(signing.VARIABLE, raising=False)
@@ -229,6 +229,7 @@ def project(root: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name, text in CHECKOUT.items():
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text(text)
+    (checkout / "colinux.toml").write_text(toml)
     lock = _lock(Cache(root / "cache"))
     lock.save(checkout / "colinux.lock")
     git(checkout, "init", "-q", "-b", "main")
@@ -237,6 +238,10 @@ def project(root: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     made.commit("the beginning")
     for machine in made.decl.machines:
         for path in artifacts.find(machine, made.decl, paths).files.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(path.name.encode() * 100)
+    for name in {machine.nt for machine in made.decl.machines.values() if machine.nt}:
+        for path in (*windowsdaemon.outputs(name, paths), *(paths.driver(name) / one for one in ntdriver.OUTPUTS)):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(path.name.encode() * 100)
     for name, text in {"System.map": "c1000000 T _text\n", "config": "CONFIG_64BIT=y\n", "compiler": "gcc 12\n"}.items():

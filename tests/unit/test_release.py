@@ -24,7 +24,7 @@ from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 from release_kit import ROOT, TIME, Project, facts, git, plain, project
 
-from pipeline import commands, tasks
+from pipeline import commands, tasks, windowsdaemon
 from pipeline.declaration import load
 from pipeline.errors import BuildFailed, UserError
 from pipeline.paths import Paths
@@ -209,17 +209,17 @@ def test_the_real_declaration_can_be_released(tmp_path: Path, monkeypatch: pytes
     paths = Paths(tmp_path)
     (tmp_path / "LICENSE").touch()
     for machine in decl.machines.values():
-        for path in artifacts.find(machine.name, decl, paths).files.values():
+        nt = windowsdaemon.outputs(machine.nt, paths) if machine.nt else ()
+        for path in (*artifacts.find(machine.name, decl, paths).files.values(), *nt):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         package = machines.package(machine, decl, paths)
-        top = f"colinux-{decl.project.version}-{machine.name}"
         for path, file in package.files.items():
             if path.endswith("colinux.conf"):
                 assert isinstance(file.content, bytes)
                 lines = [line for line in file.content.decode().splitlines() if line[:4] in ("kern", "init", "cobd")]
                 named = [line.split("=")[1].split(",")[0] for line in lines]
-                assert named and all(f"{path.removesuffix('colinux.conf')}{name}" in package.files for name in named), top
+                assert named and all(f"{path.removesuffix('colinux.conf')}{name}" in package.files for name in named), path
 
 
 # --- the same every time --------------------------------------------------------------------
@@ -266,7 +266,7 @@ def test_a_file_that_shrinks_while_it_is_packed(tmp_path: Path, monkeypatch: pyt
         def seek(self, where: int, whence: int = 0) -> int:
             return super().seek(where, whence) + (4 if whence == 2 else 0)
 
-    monkeypatch.setattr(archive, "_opened", lambda _: Shrinking(b"0123456789"))
+    monkeypatch.setattr(archive, "opened", lambda _: Shrinking(b"0123456789"))
     with pytest.raises(OSError, match="became shorter"):
         archive.pack(tmp_path / "a.zst", {"a": File(tmp_path / "source")}, TIME)
 
