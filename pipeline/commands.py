@@ -328,6 +328,8 @@ def make_release(project: Project, allow_unbooted: bool) -> None:
     """Make the release, and say where it is."""
     from pipeline.release.make import build
 
+    if any(project.declaration.machines[name].nt for name in release_.machines(project.declaration)):
+        packages.ensure(project.paths.log("setup"), ("release",))
     report = build(project.declaration, project.context, allow_unbooted=allow_unbooted)
     folder = release_.folder(project.declaration, project.paths)
     print(f"{folder.relative_to(project.paths.root)}/: {report}")

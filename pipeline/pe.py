@@ -142,3 +142,38 @@ def _imports(data: bytes, image: Image, *, wide: bool) -> dict[str, tuple[str, .
             entry += 8 if wide else 4
         found[_text(data, _offset(image, name)).lower()] = tuple(names)
         at += 20
+
+
+# --- a signature at the end (Authenticode) --------------------------------------------------
+
+ALIGNED = 8  # bytes: where a certificate table begins
+
+
+def signature(data: bytes) -> tuple[int, int] | None:
+    """Where the certificate table lies, and its bytes; None where there is none.
+
+    Raises InfrastructureError for what is no PE file, or has its table elsewhere than at its end.
+    """
+    image = read(data)
+    if len(image.directories) <= CERTIFICATES or not image.directories[CERTIFICATES][1]:
+        return None
+    at, size = image.directories[CERTIFICATES]  # unlike all others: an offset in the file
+    if at % ALIGNED or at + size != len(data):
+        raise InfrastructureError("the signature of a Windows executable is not at its end")
+    return at, size
+
+
+def unsigned(data: bytes) -> bytes:
+    """The same file before it was signed. Only of one that had its checksum, and a length that is `ALIGNED`."""
+    found = signature(data)
+    if found is None:
+        return data
+    entry = _directory_at(data, CERTIFICATES)
+    return with_checksum(data[:entry] + bytes(8) + data[entry + 8 : found[0]])
+
+
+def _directory_at(data: bytes, number: int) -> int:
+    """Where an entry of the data directory is."""
+    optional = _header(data) + 24
+    (magic,) = struct.unpack_from("<H", data, optional)
+    return optional + (112 if magic == 0x20B else 96) + 8 * number

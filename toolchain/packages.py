@@ -19,8 +19,8 @@ DATA = Path(__file__).with_name("packages.toml")
 # Debian keeps mke2fs, modinfo and their like in places that a user's PATH lacks.
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
-# Groups that one command alone needs (./doit repro, ./doit test): it brings them, ./doit setup does not.
-ASKED_FOR = ("repro", "test")
+# Groups that one command alone needs (./doit release, repro, test): it brings them, ./doit setup does not.
+ASKED_FOR = ("release", "repro", "test")
 
 
 @dataclass(frozen=True)

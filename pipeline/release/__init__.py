@@ -3,6 +3,7 @@
 
 <name>-<version>-<machine>.tar.zst   kernel, driver, daemon, images, an example colinux.conf
 <name>-<version>-<windows>.zip       the same for a Windows: the guests that were booted through its driver
+<name>-<version>-<windows>-setup.exe its installer
 <name>-<version>-debug.tar.zst       symbols and configurations of the kernels
 <name>-<version>-source.tar.zst      the commit: patches, fragments, lock, pipeline
 evidence/<machine>/                  what its boot left behind, as it is
@@ -15,8 +16,8 @@ A release made twice of a commit is the same to the byte: times are the commit's
 and the evidence, which has times of its own, is included as it is (made twice
 it is the same evidence; a machine booted anew is another release).
 
-Reading order: make, origin, evidence, parts, machine, archive, windows, zips, manifest; then what is
-derived: notes, licences, sbom, provenance, signing; and verify, which believes none of it.
+Reading order: make, origin, evidence, parts, machine, archive, windows, zips, installer, authenticode, manifest;
+then what is derived: notes, licences, sbom, provenance, signing; and verify, which believes none of it.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ GLIBC = {"x86_64": Path("/usr/share/doc/libc6-dev/copyright"),
 LGPL = Path("/usr/share/common-licenses/LGPL-2.1")
 # What a compiler for Windows links into the daemon: MinGW-w64's run-time library, and its own.
 MINGW = Path("/usr/share/doc/mingw-w64-common/copyright")
+# And what an installer begins with.
+NSIS = Path("/usr/share/doc/nsis-common/copyright")
 GCC = {"x86_64": Path("/usr/share/doc/gcc-mingw-w64-x86-64-win32/copyright"),
        "i386": Path("/usr/share/doc/gcc-mingw-w64-i686-win32/copyright")}
 
@@ -47,7 +49,8 @@ def texts(machines: Sequence[Machine], decl: Declaration, ctx: sources.Context) 
             found["musl.copyright"] = copyright_of(libc.files[0], str(libc.blobs[0].package))
     for name in sorted({machine.nt for machine in every if machine.nt}):
         arch = windows.targets()[name].arch
-        found |= {"mingw-w64.copyright": _here(MINGW), f"gcc-mingw-w64-{arch}.copyright": _here(GCC[arch])}
+        found |= {"mingw-w64.copyright": _here(MINGW), "nsis.copyright": _here(NSIS),
+                  f"gcc-mingw-w64-{arch}.copyright": _here(GCC[arch])}
     # The daemon for Linux, through which the driver for a Windows was booted, is not given away with it.
     for arch in sorted({decl.hosts[machine.host].arch for machine in every if not machine.nt}):
         found[f"glibc-{arch}.copyright"] = _here(GLIBC[arch])

@@ -8,6 +8,7 @@ a scratch folder, and when it has been verified it takes its place by one rename
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from pipeline.declaration.model import Declaration, Machine
 from pipeline.digest import sha256_file
 from pipeline.paths import Paths, atomic_dir
 from pipeline.release import (
+    authenticode,
     containers,
     debug,
     evidence,
     folder,
+    installer,
     licences,
     machines,
     manifest,
@@ -35,7 +38,7 @@ from pipeline.release import machine as machines_
 from pipeline.release.archive import SUFFIX, File
 from pipeline.release.evidence import Boot
 from pipeline.release.origin import Origin
-from pipeline.release.parts import Package
+from pipeline.release.parts import Archive, Package
 from pipeline.release.verify import SUMS, Report, sums_text, verify
 
 OFFER = "SOURCES.md"
@@ -55,6 +58,7 @@ class Plan:
     inputs: Mapping[str, Any]
     unbooted: bool
     key: signing.Key | None
+    signer: authenticode.Signer | None
 
     @property
     def paths(self) -> Paths:
@@ -89,23 +93,28 @@ def prepare(declaration: Declaration, ctx: sources.Context, *, allow_unbooted: b
     paths = ctx.paths
     commit = origin.of(paths.root)
     key = signing.key()
-    packages = [machines_.package(declaration.machines[name], declaration, paths) for name in machines(declaration)]
+    windows = any(declaration.machines[name].nt for name in machines(declaration))
+    signer = authenticode.signer(paths) if windows else None
+    told = signer.certificate if signer else None
+    packages = [machines_.package(declaration.machines[name], declaration, paths, told)
+                for name in machines(declaration)]
     boots = {package.machine.name: evidence.read(package.machine.name, package.built, ctx.lock.digest(), paths)
              for package in packages}
     evidence.refuse(list(boots.values()), allow_unbooted=allow_unbooted)
     # Before anything is fetched for the release itself: what a build was made of is known from its fetch.
     inputs = manifest.inputs([package.machine for package in packages], declaration, ctx)
-    return Plan(declaration, ctx, commit, packages, boots, inputs, allow_unbooted, key)
+    return Plan(declaration, ctx, commit, packages, boots, inputs, allow_unbooted, key, signer)
 
 
 def _files(plan: Plan, place: Path) -> list[dict[str, Any]]:
     """Write every file that is not derived from the manifest; their entries, sorted."""
     entries = []
 
-    def packed(name: str, kind: str, files: Mapping[str, File], roles: dict[str, str] | None = None) -> None:
+    def packed(name: str, kind: str, files: Mapping[str, File], roles: Mapping[str, str] = {},
+               bare: Mapping[str, str] = {}) -> None:
         with progress.step(f"packing {name}"):
             members = containers.pack(place / name, files, plan.origin.epoch)
-        entries.append(manifest.entry(name, kind, place / name, members, roles))
+        entries.append(manifest.entry(name, kind, place / name, members, roles, bare))
 
     def written(name: str, kind: str, content: bytes) -> None:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -113,8 +122,11 @@ def _files(plan: Plan, place: Path) -> list[dict[str, Any]]:
         entries.append(manifest.entry(name, kind, place / name))
 
     for one in parts.archives(plan.packages):
+        files, bare = _signed(one, plan)
         kind = "windows" if one.windows else "machine"
-        packed(one.name, kind, one.files, {part.path: part.role for part in one.parts})
+        packed(one.name, kind, files, {part.path: part.role for part in one.parts}, bare)
+        if one.windows:
+            entries.append(_installer(one, files, plan, place))
     with progress.step("debug symbols"):
         scratch = place.parent / "debug"
         scratch.mkdir()
@@ -132,14 +144,44 @@ def _files(plan: Plan, place: Path) -> list[dict[str, Any]]:
         written(name, "text", (plan.paths.root / name).read_bytes())
     if plan.key:
         written(signing.PUBLIC, "key", plan.key.public)
+    if plan.signer:
+        written(authenticode.CERTIFICATE, "key", plan.signer.public)
     return sorted(entries, key=lambda entry: str(entry["path"]))
+
+
+def _signed(one: Archive, plan: Plan) -> tuple[Mapping[str, File], dict[str, str]]:
+    """An archive's files, the programs for Windows signed where there is a key; path -> SHA-256 without signature."""
+    if not one.windows or not plan.signer:
+        return one.files, {}
+    files, bare = dict(one.files), {}
+    for part in one.parts:
+        if part.role in parts.SHARED:
+            data = part.file.read_bytes()
+            files[part.path] = File(authenticode.sign(data, plan.signer, plan.origin.epoch))
+            bare[part.path] = hashlib.sha256(data).hexdigest()
+    return files, bare
+
+
+def _installer(one: Archive, files: Mapping[str, File], plan: Plan, place: Path) -> dict[str, Any]:
+    """Write the installer of what is in a zip; its entry."""
+    path = place / installer.name(one)
+    with progress.step(f"making {path.name}"):
+        installer.make(one, files, plan.decl, path, plan.origin.epoch)
+    bare = {}
+    if plan.signer:
+        data = path.read_bytes()
+        path.write_bytes(authenticode.sign(data, plan.signer, plan.origin.epoch))
+        bare = {"unsigned": hashlib.sha256(data).hexdigest()}
+    return manifest.entry(path.name, "installer", path) | bare
 
 
 def _facts(plan: Plan, files: list[dict[str, Any]]) -> dict[str, Any]:
     """The manifest."""
     every = manifest.every_machine(plan.machines, plan.decl)
     kernels = sorted({machine.kernel for machine in every})
+    signer = {"certificate": plan.signer.certificate} if plan.signer else {}
     return {
+        **signer,
         "format": manifest.FORMAT,
         "name": plan.decl.project.name,
         "version": plan.decl.project.version,

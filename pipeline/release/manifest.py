@@ -82,16 +82,17 @@ def _validator() -> Any:
 # --- files ----------------------------------------------------------------------------------
 
 
-def entry(path: str, kind: str, file: Path, members: Sequence[Member] = (), roles: dict[str, str] | None = None
-          ) -> dict[str, Any]:
-    """A file of the release; `members` of an archive, `roles` of those that are built (path -> role)."""
+def entry(path: str, kind: str, file: Path, members: Sequence[Member] = (), roles: Mapping[str, str] = {},
+          bare: Mapping[str, str] = {}) -> dict[str, Any]:
+    """A file of the release; `members` of an archive, `roles` of those that are built (path -> role), `bare` the
+    SHA-256 of those that were signed, as they were before (by path)."""
     found: dict[str, Any] = {
         "path": path, "kind": kind, "size": file.stat().st_size, "sha256": sha256_file(file)}
     if members:
-        roles = roles or {}
         found["members"] = [
             {"path": member.path, "size": member.size, "sha256": member.sha256, "mode": f"{member.mode:04o}"}
             | ({"role": roles[member.path]} if member.path in roles else {})
+            | ({"unsigned": bare[member.path]} if member.path in bare else {})
             for member in members]
     return found
 
@@ -195,6 +196,7 @@ def tools(machines: Sequence[Machine], decl: Declaration) -> dict[str, str]:
     commands |= {daemons.COMPILERS[arch][0] for arch in hosts}
     found = archive.tool_versions()
     if nt := {machine.nt for machine in machines if machine.nt}:
+        found["makensis"] = process.run(["makensis", "-VERSION"]).stdout.strip()
         commands |= {f"{windows.targets()[name].prefix}gcc-win32" for name in nt}
         commands |= {f"{windows.targets()[name].prefix}gcc" for name in nt}
         found |= zips.tool_versions()

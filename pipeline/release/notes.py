@@ -8,11 +8,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from pipeline import progress
+from pipeline.release.authenticode import CERTIFICATE
 from pipeline.release.signing import PUBLIC, SIGNATURE
 
 NAME = "NOTES.md"
 KINDS = {
     "machine": "to run the machine", "windows": "to run guests beside Windows",
+    "installer": "the same, as an installer",
     "debug": "symbols and configurations of the kernels",
     "source": "our source, patches and all", "key": "the key that signed",
 }
@@ -86,7 +88,17 @@ def _of_windows(manifest: Mapping[str, Any]) -> list[str]:
         return []
     return ["", f"No Windows was booted. {', '.join(of)}: through the very `colinux.sys` of the zip, in a Linux kernel",
             "that has the functions of NT which it imports, with a daemon for Linux. `colinux-daemon.exe` was built of",
-            "the same sources, and booted by nobody."]
+            "the same sources, and booted by nobody; nor has an installer run on a Windows.",
+            *_certificate(manifest)]
+
+
+def _certificate(manifest: Mapping[str, Any]) -> list[str]:
+    if "certificate" not in manifest:
+        return ["", "Driver, daemon and installers are not signed: 64-bit Windows loads no such driver. README.txt in",
+                "the zip says what can be done."]
+    return ["", "Driver, daemon and installers are signed, behind the bytes that were booted, with the certificate",
+            f"(SHA-256) {manifest['certificate']}", f"in `{CERTIFICATE}`. By hand:", "",
+            f"    osslsigncode verify -CAfile {CERTIFICATE} -in FILE"]
 
 
 def _how_to_check(manifest: Mapping[str, Any]) -> list[str]:

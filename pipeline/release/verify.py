@@ -9,6 +9,7 @@ faults of one step are told at once; a step begins when the one before found non
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -19,13 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import pe
 from pipeline.digest import sha256_file
-from pipeline.errors import UserError
-from pipeline.release import containers, evidence, manifest, parts, provenance, sbom, signing
+from pipeline.errors import InfrastructureError, UserError
+from pipeline.release import containers, evidence, manifest, parts, provenance, sbom, signing, zips
 from pipeline.sources.archive import unpack_archive
 
 SUMS = "SHA256SUMS"
 SHOWN = 20  # faults that are told at once
+LONGEST_PROGRAM = 1 << 32  # bytes: of an installer, which has root filesystems in it
 LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 AGAIN = "fetch the release again, from somebody whom you trust, and do not use this one"
 
@@ -40,6 +43,8 @@ class Report:
     files: int
     archives: int
     machines: Mapping[str, Any]
+    installers: Mapping[str, str]  # SHA-256 by path
+    certificate: str | None  # of who signed the programs for Windows
     unbooted: bool
     signer: str | None
     trusted: bool  # by a key that the caller gave, not by the copy in the release
@@ -80,11 +85,12 @@ def _verify(place: Path, key: Path | None) -> Report:
         _files_are(folder, sums)
         facts = _manifest(folder, sums, signer)
         _raise(place, _archives(folder, facts), AGAIN)
-        _raise(place, [*_evidence(folder, facts), *_provenance(folder, facts, sums), *_sbom(folder, facts)],
-               f"its parts do not belong together: {AGAIN}")
+        _raise(place, [*_signatures(folder, facts), *_evidence(folder, facts), *_provenance(folder, facts, sums),
+                       *_sbom(folder, facts)], f"its parts do not belong together: {AGAIN}")
     archives = sum("members" in file for file in facts["files"])
+    installers = {file["path"]: file["sha256"] for file in facts["files"] if file["kind"] == "installer"}
     return Report(f"{facts['name']}-{facts['version']}", facts["commit"], facts["lock"], len(sums) + 1, archives,
-                  facts["machines"], facts["unbooted"], signer, key is not None)
+                  facts["machines"], installers, facts.get("certificate"), facts["unbooted"], signer, key is not None)
 
 
 @contextmanager
@@ -228,6 +234,37 @@ def _archives(folder: Path, facts: Mapping[str, Any]) -> list[str]:
     return faults
 
 
+def _signatures(folder: Path, facts: Mapping[str, Any]) -> list[str]:
+    """Faults of programs for Windows that are said to be signed: without the signature they are what they were."""
+    faults = []
+    for file in facts["files"]:
+        for one in (file, *file.get("members", ())):
+            if "unsigned" not in one:
+                continue
+            where = one["path"] if one is file else f"{file['path']}: {one['path']}"
+            if "certificate" not in facts:
+                faults.append(f"{where}: is signed, and {manifest.NAME} does not say by whom")
+            elif (fault := _unsigned(folder / file["path"], one, whole=one is file)) is not None:
+                faults.append(f"{where}: {fault}")
+    return faults
+
+
+def _unsigned(path: Path, one: Mapping[str, Any], *, whole: bool) -> str | None:
+    """What is wrong with the signature of a file, or of a member of one."""
+    if one["size"] > LONGEST_PROGRAM:
+        return f"is longer than any program of ours, {LONGEST_PROGRAM} bytes"
+    try:
+        data = path.read_bytes() if whole else zips.content(path, one["path"])
+        if pe.signature(data) is None:
+            return f"is not signed, as {manifest.NAME} says"
+        seen = hashlib.sha256(pe.unsigned(data)).hexdigest()
+    except (InfrastructureError, KeyError) as error:
+        return f"is no signed program for Windows: {error}"
+    if seen == one["unsigned"]:
+        return None
+    return f"has sha256 {seen} without its signature, {manifest.NAME} has {one['unsigned']}"
+
+
 def _evidence(folder: Path, facts: Mapping[str, Any]) -> list[str]:
     """Faults of boots: what was booted is what is here, and the manifest says of it what the evidence says."""
     faults = []
@@ -238,7 +275,7 @@ def _evidence(folder: Path, facts: Mapping[str, Any]) -> list[str]:
         if shipped is None:
             faults.append(f"{said['archive']}: is missing, it is the machine {name}")
             continue
-        roles = {role: one["sha256"] for role, one in parts.held(said, shipped).items()}
+        roles = {role: one.get("unsigned", one["sha256"]) for role, one in parts.held(said, shipped).items()}
         windows = said.get("windows")
         wanted = {role: said["booted"][role] for role in parts.shipped(said["booted"], windows=windows is not None)}
         wanted |= windows["unbooted"] if windows else {}

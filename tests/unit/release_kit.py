@@ -113,6 +113,21 @@ disks = [{ rootfs = "disk", readonly = true }, { size_mib = 8 }]
 machines = ["small", "disk"]
 """
 
+# Two machines in one zip for Windows, in place of the release above.
+WINDOWS = """\
+[machine.first]
+extends = "small"
+title = "the least, through the driver for 64-bit Windows"
+nt = "windows-x64"
+[machine.second]
+extends = "disk"
+title = "with disks, through the driver for 64-bit Windows"
+nt = "windows-x64"
+
+[release]
+machines = ["small", "first", "second"]
+"""
+
 CHECKOUT = {
     "colinux.toml": TOML,
     ".gitignore": "/build/\n/dist/\n",
@@ -124,6 +139,11 @@ CHECKOUT = {
     "patches/linux-6.1/config/base.config": "CONFIG_64BIT=y\n",
     "patches/guest/arch/x86/colinux/guest.c": "int guest;\n",
 }
+
+
+def windows_toml(machines: str = WINDOWS) -> str:
+    """The declaration with machines that are released for Windows."""
+    return TOML[: TOML.index("[release]")] + machines
 
 
 def git(folder: Path, *words: str, time: int = TIME) -> str:
