@@ -191,8 +191,8 @@ def side_by_side(cpus: int, words: list[str]) -> list[str]:
     """pytest's options for two test processes; none for one CPU, or where a person wants to look at a test while it
     runs (or says how many processes).
 
-    A file's tests stay in one of them: they share what its fixtures made, and the machines' boots, which take
-    most of the time, stay one after the other. Two, as the files of tests/build share build/.
+    A file's tests stay in one of them, as they share what its fixtures made; of the machines' boots, which take most
+    of the time, tests/conftest.py says more. Two, as the files of tests/build share build/.
     """
     alone = {"-n", "-s", "--pdb", "--trace", "--capture=no"}
     if cpus < 2 or any(word in alone or word.startswith("-n") for word in words):
