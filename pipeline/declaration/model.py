@@ -27,7 +27,8 @@ IN_MEMORY = ("initramfs", "ramdisk")
 # What the launcher can do with a machine, and what it can check on one. The
 # launcher implements these names; a test of its own holds both lists together.
 SCENARIOS = frozenset(
-    {"basic", "stress", "two-guests", "panic", "kill", "nmi", "mce", "busy", "clock", "cofs", "net", "debian"}
+    {"basic", "stress", "two-guests", "panic", "kill", "journal", "journal-50", "nmi", "mce", "busy", "clock", "cofs",
+     "net", "debian"}
 )
 CHECKS = frozenset(
     {

@@ -26,6 +26,8 @@ static const struct {
 	{ "pool", check_pool, "[trim]  the host driver's memory pool" },
 	{ "folder", check_folder, "DIR [READONLY]  a host folder, mounted there" },
 	{ "net", check_net, "serve|names|send|take|both|udp|rtt|lookup ...  traffic between two machines" },
+	{ "keep", check_keep, "DIR [FIRST]  write files that have to outlive a crash" },
+	{ "kept", check_kept, "DIR LAST  are they there?" },
 	{ "true", check_true, "do nothing (what `forks` executes)" },
 };
 

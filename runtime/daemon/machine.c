@@ -232,15 +232,26 @@ static u64 ask_to_shut_down(struct machine *machine, bool again_ends)
 	return os_now_ms() + timeout * 1000ull;
 }
 
+/*
+ * Is there to be another life? Asked for from outside, or by the guest itself, as
+ * a computer's reboot comes back to the same computer. But not where it was to
+ * shut down, and does this instead.
+ */
+static bool comes_again(struct machine *machine)
+{
+	if (__atomic_load_n(&machine->restart, __ATOMIC_SEQ_CST))
+		return true;
+	return machine->end.exit_code == EXIT_GUEST_RESTART && !machine->options->no_reboot &&
+	       !__atomic_load_n(&machine->asked, __ATOMIC_SEQ_CST);
+}
+
 /* The guest's thread has ended, or is made to. otherwise: what to say if it had no words of its own. */
 static int end_with(struct machine *machine, const char *otherwise)
 {
 	vcpu_end(machine);
 	if (otherwise && !machine->end.text[0] && machine->end.exit_code == EXIT_OTHER)
 		error_set(&machine->end, "%s", otherwise);
-	if (__atomic_load_n(&machine->restart, __ATOMIC_SEQ_CST))
-		return EXIT_AGAIN;
-	return machine->end.exit_code;
+	return comes_again(machine) ? EXIT_AGAIN : machine->end.exit_code;
 }
 
 int machine_wait(struct machine *machine)

@@ -30,6 +30,7 @@ static const char after_keys[] =
 "  -p PATH           write the process id to this file, remove it at the end\n"
 "  -v LEVEL          messages: 0 warnings (default), 1 notes and statistics, 2 details,\n"
 "                    3 every request\n"
+"  --no-reboot       a guest that restarts is not started anew; it ends with status 17\n"
 "  --stats           print statistics at the end\n"
 "  --check           check the configuration and the files it names, print what would\n"
 "                    run, boot nothing\n"
@@ -55,8 +56,9 @@ static const char after_keys[] =
 "end of stdin is not the end of the guest. colinux-ctl finds it by its name.\n"
 "\n"
 "Exit status: 0 the guest powered off or halted; 3 driver and daemon do not fit\n"
-"together; 14 the driver is not installed; 16 the guest panicked; 17 the guest asked\n"
-"for a restart; 255 anything else. Messages go to stderr.\n";
+"together; 14 the driver is not installed; 16 the guest panicked; 17 the guest restarts,\n"
+"and was asked to shut down, or --no-reboot is given; 255 anything else. Messages go to\n"
+"stderr.\n";
 
 #define COLUMN	25	/* where the text beside a key begins */
 

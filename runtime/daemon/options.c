@@ -41,6 +41,7 @@ static const struct switch_row {
 	{ "--stats", offsetof(struct options, stats) },
 	{ "-d", offsetof(struct options, no_console) },
 	{ "-k", offsetof(struct options, no_early_messages) },
+	{ "--no-reboot", offsetof(struct options, no_reboot) },
 };
 
 static const struct service_row {

@@ -110,6 +110,7 @@ struct options {
 	int service_word, service_words; /* where in argv: --install-service and its name */
 	bool no_console;		/* -d */
 	bool no_early_messages;		/* -k */
+	bool no_reboot;			/* --no-reboot */
 	int verbosity;			/* -v LEVEL */
 	struct option_value pidfile;	/* -p PATH */
 	const char *file;		/* the first @FILE, in argv; NULL: none */

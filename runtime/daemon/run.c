@@ -62,7 +62,7 @@ static bool serve(struct machine *machine, const struct co_run *run)
 		end->exit_code = EXIT_OK;
 		return true;
 	case CO_R_RESTART:
-		log_note("the guest asked for a restart");
+		log_note("the guest restarts");
 		end->exit_code = EXIT_GUEST_RESTART;
 		return true;
 	case CO_R_PANIC:

@@ -21,7 +21,8 @@ from runtime.launcher.verdict import Stop, judge_unresponsive
 
 SECONDS = 600.0
 LIMIT = 0.050  # seconds that the clocks may drift apart meanwhile
-READINGS = 12
+FINE = LIMIT / 5    # what a reading should be uncertain by, at most; a busy computer needs many to get one
+READINGS, READINGS_MOST = 12, 400
 EPOCH = "colinux-check clock 0"  # prints epoch=<seconds since 1970>
 
 # Processes, computation and memory at once, so that the guest never idles.
@@ -41,9 +42,11 @@ class Offset:
 
 
 def offset(lab: Lab, guest: Guest) -> Offset:
-    """The best of several readings: the one that took the shortest time."""
-    readings = []
-    for _ in range(READINGS):
+    """The best of several readings, the one that took the shortest time; of more, while none is fine enough."""
+    readings: list[Offset] = []
+    while len(readings) < READINGS or (
+        len(readings) < READINGS_MOST and min(one.uncertain for one in readings) > FINE
+    ):
         before = number(values(lab.host.ask(EPOCH)), "epoch")
         status, text = guest.run(EPOCH, lab.check_limit)
         after = number(values(lab.host.ask(EPOCH)), "epoch")
@@ -74,7 +77,7 @@ def kept(lab: Lab, guests: Sequence[Guest]) -> Iterator[None]:
         drift, uncertain = end.seconds - begin.seconds, end.uncertain + begin.uncertain
         lab.report.add(
             "clock-kept" + (f"@{guest.slot}" if len(guests) > 1 else ""),
-            abs(drift) <= LIMIT + uncertain,
+            abs(drift) + uncertain <= LIMIT,    # not only "may be": it has to be known
             f"{drift * 1e3:+.1f} ms (known to {uncertain * 1e3:.1f} ms) after {watch.seconds:.0f} s of load",
             watch.seconds,
         )

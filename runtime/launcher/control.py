@@ -2,14 +2,14 @@
 """colinux-ctl on the host, at a guest that works: what it tells is true, what it asks for happens.
 
 control  list, status and stats of each guest, a line typed at its console with two attached; then each is
-         rebooted, one after the other, in its daemon
+         rebooted, one after the other, in its daemon: from the host, then by itself
 stop     instead of switching itself off, the guest is stopped from the host
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from runtime.launcher.checks import Expect
@@ -100,14 +100,25 @@ def type_at_console(lab: Lab, guest: Guest, expect: Expect) -> None:
     expect.that(status == 0 and "ends=0,0" in text, f"nothing was seen at its console: {last_lines(text, 5)}")
 
 
-def reboot(lab: Lab, guest: Guest, expect: Expect) -> str:
+def asked_for(lab: Lab, guest: Guest, expect: Expect) -> None:
+    """The reboot as the host asks for it."""
+    guest.expect_again()
+    event = ask(lab, f"reboot {guest.name}", lab.check_limit)
+    expect.that(event["event"] == "restarted", f"the reboot came to {event}")
+
+
+def by_itself(lab: Lab, guest: Guest, expect: Expect) -> None:
+    """The reboot that root in the guest wants."""
+    guest.ask_reboot()
+    guest.expect_again()
+
+
+def reboot(lab: Lab, guest: Guest, expect: Expect, how: Callable[[Lab, Guest, Expect], None]) -> str:
     """The guest boots again; its daemon stays. A line about it."""
     pid = lab.host.ask(f"cat {guest.pid_file}")
     first = guest.run(BOOT_ID, ASK_SECONDS)[1]
-    guest.expect_again()
     lab.guests_run += 1
-    event = ask(lab, f"reboot {guest.name}", lab.check_limit)
-    expect.that(event["event"] == "restarted", f"the reboot came to {event}")
+    how(lab, guest, expect)
     guest.wait_up(lab.boot_limit)
     second = guest.run(BOOT_ID, ASK_SECONDS)[1]
     expect.that(bool(first.strip()) and first != second, "it is the same boot as before")
@@ -123,7 +134,8 @@ def control(lab: Lab, guests: Sequence[Guest]) -> None:
         try:
             text = look(lab, guest, expect)
             type_at_console(lab, guest, expect)
-            text += f"; {reboot(lab, guest, expect)}"
+            for how in (asked_for, by_itself):
+                text += f"; {reboot(lab, guest, expect, how)}"
         except Refused as refused:
             text = str(refused)
             expect.that(False, text)

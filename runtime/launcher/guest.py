@@ -20,6 +20,8 @@ from runtime.launcher.verdict import GuestSeen, Stop, judge_guest, judge_unrespo
 # init may be asked politely; where there is none to ask, sync and off.
 POWER_OFF = "if [ -d /run/systemd/system ]; then systemctl poweroff; else sync; poweroff; fi"
 
+REBOOT = "if [ -d /run/systemd/system ]; then systemctl reboot; else sync; reboot; fi"
+
 # A person waits less; a test host may be a slow computer in a slow computer.
 SHUTDOWN_SECONDS = 600
 
@@ -51,7 +53,8 @@ class Config:
     """What a guest is started with.
 
     `kernel` and `initrd` are files in the test host; `disks` the serials of
-    the host's drives, in the guest's order.
+    the host's drives, in the guest's order. A guest that restarts is an error,
+    unless `reboots`.
     """
 
     memory_mib: int
@@ -59,6 +62,7 @@ class Config:
     initrd: str | None
     disks: Sequence[tuple[str, bool]] = ()  # serial, read-only
     kernel: str = KERNEL
+    reboots: bool = False
 
 
 def daemon_file(config: Config, host: TestHost, slot: int, extra: str = "", agent: bool = True) -> str:
@@ -140,13 +144,14 @@ class Guest:
         self.boot_seconds = None
         file = daemon_file(self.config, self.host, self.slot, extra, agent)
         console = self.host.port(console_port(self.slot))
+        switches = "" if self.config.reboots else "--no-reboot "
         self._console_log.mark(title)
-        self._daemon_log.mark(f"{title}: {DAEMON} {' '.join(file.splitlines())}")
+        self._daemon_log.mark(f"{title}: {DAEMON} {switches}{' '.join(file.splitlines())}")
         # The daemon is the script's very process, so that its exit code is the run's and its
         # number is known; a port can be opened once only, so input and output share the opening.
         self._run = self.host.start(
             f"echo $$ > {self.pid_file}; printf %s {shlex.quote(file)} > {self._conf_file}; "
-            f"exec {DAEMON} @{self._conf_file} 0<>{console} 1>&0",
+            f"exec {DAEMON} {switches}@{self._conf_file} 0<>{console} 1>&0",
             on_output=self._daemon_log.write,
         )
         self._began = time.monotonic()
@@ -189,6 +194,10 @@ class Guest:
     def ask_off(self) -> None:
         """Ask the guest to switch itself off. No answer is awaited: it may be gone before it can give one."""
         self.agent.start(POWER_OFF, 0)
+
+    def ask_reboot(self) -> None:
+        """Ask the guest to restart; `expect_again()` comes before."""
+        self.agent.start(REBOOT, 0)
 
     def kill(self) -> int:
         """kill -9 the daemon; its exit status as its shell would say it (137)."""

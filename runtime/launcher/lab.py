@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.declaration.model import Machine
@@ -68,7 +68,9 @@ class Lab:
 
     def _guest(self, slot: int) -> Guest:
         log = Log(self.setting.folder / f"guest-console{slot or ''}.log", self.setting.repeat)
-        return Guest(self.host, slot, self.setting.guests[slot].config(slot), log, self.daemon_log)
+        # Also one of another machine's (`beside`) does what this machine's checks ask of it.
+        config = replace(self.setting.guests[slot].config(slot), reboots="control" in self.machine.checks)
+        return Guest(self.host, slot, config, log, self.daemon_log)
 
     # --- time ---------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ nmi         the same in a storm of non-maskable interrupts
 mce         the same with machine checks
 panic       guests panic first, each in its own way: the text arrives, the host lives on
 kill        the daemon is killed three times under a working guest first: nothing leaks
+journal     the daemon is killed six times under a guest that flushes files first: none is lost
+journal-50  the same, fifty times
 clock       ten minutes of load in the guest, whose clock must keep time with the host's
 cofs        a folder of the host's: prepared before, looked at afterwards
 net         servers on the host that the guest speaks to; afterwards the host speaks to the guest
@@ -20,8 +22,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
-from runtime.launcher import clock, control, folders, network
+from runtime.launcher import clock, control, folders, journal, network
 from runtime.launcher.agent import Run
 from runtime.launcher.checks import GUEST_CHECKS
 from runtime.launcher.guest import Guest
@@ -314,6 +317,8 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario("mce", around=machine_checks),
         Scenario("panic", before=panics),
         Scenario("kill", before=kills),
+        Scenario("journal", before=partial(journal.survive, kills=6)),
+        Scenario("journal-50", before=partial(journal.survive, kills=50)),
         Scenario("cofs", before=folders.prepare, around=folders.shared),
         Scenario("net", before=network.prepare, around=network.served),
         Scenario("debian"),

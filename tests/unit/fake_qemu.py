@@ -18,6 +18,8 @@ scripts by what they contain, so that whole boots are played in a second. Words
     no-ctl        colinux-ctl gets no answer           bad-stop      a guest that is stopped ends with 1
     same-boot     a reboot is none                     no-console    nothing is seen at the guest's console
     no-server     the host's servers do not listen     no-redirect   nothing comes through an opened port
+    no-restart    it ends when it should restart       lost-file     what was promised before a kill is gone
+    no-journal    the guest's journal is not replayed
 """
 
 from __future__ import annotations
@@ -135,6 +137,13 @@ class Guest:
             if "no-off" not in MODES:
                 self.end(0)
             return None
+        if "reboot" in script:
+            if "no-restart" in MODES:
+                self.end(17)
+            else:
+                state["boots"] += 1
+                self.line.send("hello 1 hvc1\n")
+            return None
         if "sysrq" in script:
             self.end(16, "colinux-daemon: guest panic: sysrq triggered crash\n")
             return None
@@ -149,6 +158,13 @@ class Guest:
         if "net serve" in script:
             loaded.append(number)
             return self.line.send(f"out {number} 11\nready=7001\n")
+        if m := re.search(r"colinux-check keep \S+ (\d+)", script):
+            text = "".join(f"kept={int(m[1]) + n}\n" for n in range(99))
+            return self.line.send(f"out {number} {len(text)}\n{text}")
+        if m := re.search(r"colinux-check kept \S+ (\d+)", script):
+            lost = "lost-file" in MODES and int(m[1]) > 99
+            text = f"newest={m[1]}\nfaults={int(lost)}\n" + "recovered=yes\n" * ("no-journal" not in MODES)
+            return self.line.answer(number, int(lost), "fault: 7 holds 1, and 71 was promised\n" * lost + text)
         faults = "bad-forks" in MODES
         answers = [
             ("uname -r; cat", "6.1.192-colinux\nLinux version 6.1.192-colinux (gcc 12.2.0)\n"),

@@ -20,7 +20,6 @@ from daemon_kit import boot
 ENDS = {
     "power-off": ("leave 8", 0, ""),
     "halt": ("leave 10", 0, ""),
-    "restart": ("leave 9", 17, ""),
     "panic": (
         "panic Attempted to kill init! exitcode=0x00000100",
         16,
@@ -38,6 +37,19 @@ def test_the_end_decides_the_exit_code(name: str, tmp_path: Path) -> None:
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert message or not done.stderr
+
+
+def test_a_guest_that_restarts_comes_again_in_its_daemon(tmp_path: Path) -> None:
+    done = boot(tmp_path, "say life;once leave 9;say and another", "-v", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "lifelifeand another"
+    notes = [line.partition(": ")[2] for line in done.stderr.splitlines() if "stats" not in line]
+    assert notes.index("the guest restarts") < notes.index("the guest is started anew") < notes.index("the guest powered off")
+
+
+def test_a_guest_that_must_not_restart_ends(tmp_path: Path) -> None:
+    done = boot(tmp_path, "say life;leave 9", "--no-reboot")
+    assert (done.returncode, done.stdout, done.stderr) == (17, "life", "")
 
 
 DRIVERS = {

@@ -236,6 +236,20 @@ def test_reboot_stays_in_the_daemon(start: Start, ctl: Ctl) -> None:
     assert guest.end()[0] == 0
 
 
+def test_a_guest_that_restarts_instead_of_going_off_has_gone(start: Start, ctl: Ctl) -> None:
+    guest = start("power;leave 9")
+    assert json.loads(ctl("stop", "--json").stdout) == {"event": "ended", "exit_code": 17, "reason": ""}
+    assert guest.end()[0] == 17
+
+
+def test_one_that_restarts_when_a_reboot_was_asked_for_is_rebooted(start: Start, ctl: Ctl) -> None:
+    guest = start("power;once leave 9", "--no-reboot")
+    assert json.loads(ctl("reboot", "--json").stdout)["event"] == "restarted"
+    assert guest.process.stdout and guest.process.stdout.readline() == "up\n"
+    assert ctl("stop").returncode == 0
+    assert guest.end()[0] == 0
+
+
 def test_a_guest_that_hangs_is_started_anew_all_the_same(start: Start, ctl: Ctl) -> None:
     guest = start("hang", "shutdown-timeout=1")
     assert ctl("reboot").returncode == 0

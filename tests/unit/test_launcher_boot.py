@@ -103,6 +103,11 @@ def test_a_guest_is_controlled_from_its_host(stage: Stage, modes: str, control: 
     assert (status(judged)["control"], status(judged)["stop"]) == (control, stop)
 
 
+def test_a_guest_that_does_not_come_back_from_a_restart_of_its_own(stage: Stage) -> None:
+    judged = stage.judge(machine("led", "no-restart", checks=("uname", "control", "stop")))
+    assert judged.outcome.verdict == "check-failed" and "exit code 17" in judged.outcome.reason
+
+
 @pytest.mark.parametrize(("modes", "verdict"), [("", "pass"), ("slow-clock", "check-failed")])
 def test_a_clock_that_drifts_under_load_is_found(stage: Stage, modes: str, verdict: str) -> None:
     judged = stage.judge(machine("ticks", modes, scenario="clock", checks=("uname", "poweroff")))
@@ -201,8 +206,17 @@ def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
     added = {"stress": {"host-load"}, "busy": {"host-timers"}, "nmi": {"nmi-seen"}, "mce": {"mce-seen"},
              "panic": {"panic-early", "panic-double", "panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
              "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"},
-             "cofs": {"folder-host"}, "net": {"net-redirect"}}  # fmt: skip
+             "cofs": {"folder-host"}, "net": {"net-redirect"}, "journal": {"journal", "poweroff-journal"}}  # fmt: skip
     assert added.get(scenario, set()) <= set(status(verdict))
+
+
+@pytest.mark.parametrize(("mode", "says"), [
+    ("lost-file", "fault: 7 holds 1, and 71 was promised"), ("no-journal", "the journal replayed 0 times"),
+])  # fmt: skip
+def test_what_a_killed_daemon_loses_is_noticed(stage: Stage, mode: str, says: str) -> None:
+    verdict = stage.judge(machine(scenario="journal", modes=mode, checks=("uname",)))
+    assert status(verdict)["journal"] == "fail"
+    assert says in next(check["output"] for check in evidence(verdict)["checks"] if check["name"] == "journal")
 
 
 def test_a_folder_without_the_guests_file_is_noticed(stage: Stage) -> None:

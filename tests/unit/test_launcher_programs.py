@@ -290,3 +290,44 @@ def test_a_folder_that_loses_something_is_found_out(program: Path, tmp_path: Pat
     done = subprocess.run([program, "folder", tmp_path], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
     assert "fault: 3 MiB are written" in done.stdout and "fault: mkdir" in done.stdout
+
+
+def keep(program: Path, folder: Path, first: int, count: int) -> int:
+    """Have files written until `count` were promised, then SIGKILL; the last number that was."""
+    with subprocess.Popen([program, "keep", folder, str(first)], text=True, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        lines = [writer.stdout.readline() for _ in range(count)]
+        writer.kill()
+        lines += writer.stdout.readlines()
+    assert lines == [f"kept={first + n}\n" for n in range(len(lines))]
+    return first + len(lines) - 1
+
+
+def test_files_that_were_promised_are_found(program: Path, tmp_path: Path) -> None:
+    assert run(program, "kept", str(tmp_path), "0") == (0, {"newest": "0", "faults": "0"})
+    last = 0
+    for count in (1, 70, 9):    # there are 64 names
+        last = keep(program, tmp_path, last + 1, count)
+        status, said = run(program, "kept", str(tmp_path), str(last))
+        assert (status, said["faults"]) == (0, "0") and last <= int(said["newest"]) <= last + 1
+        last = int(said["newest"])
+
+
+@pytest.mark.parametrize("harm", ["gone", "old", "cut off", "changed", "another's"])
+def test_a_promise_that_was_broken_is_found(program: Path, tmp_path: Path, harm: str) -> None:
+    last = keep(program, tmp_path, 1, 80)
+    file = tmp_path / str(last % 64)
+    content = file.read_bytes()
+    match harm:
+        case "gone":
+            file.unlink()
+        case "old":
+            keep(program, tmp_path / ".", last - 64, 1)
+        case "cut off":
+            file.write_bytes(content[:-1])
+        case "changed":
+            file.write_bytes(content[:20] + bytes([content[20] ^ 1]) + content[21:])
+        case "another's":
+            file.write_bytes((tmp_path / str((last - 1) % 64)).read_bytes())
+    status, said = run(program, "kept", str(tmp_path), str(last))
+    assert status == 1 and int(said["faults"]) >= 1

@@ -233,7 +233,14 @@ static void command(char *line)
 	else if (!strcmp(word, "hang"))
 		for (;;)
 			pause();
-	else if (!strcmp(word, "crash"))
+	else if (!strcmp(word, "once")) {	/* once COMMAND...: in the first life only */
+		int file = open("once.txt", O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+		if (file >= 0) {
+			close(file);
+			command(rest);
+		}
+	} else if (!strcmp(word, "crash"))
 		raise(SIGSEGV);
 	else if (!strcmp(word, "panic"))
 		fake_leave_text(CO_R_PANIC, rest);
