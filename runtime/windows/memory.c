@@ -14,7 +14,7 @@
 #define FIRST_WINDOW	(16ull << 20)	/* below: ISA DMA's, which the host has little of */
 
 struct nt_chunk {
-	PMDL mdl;		/* or, if there is none, */
+	PMDL mdl;		/* kept: pages go back by the very MDL that they came in; or, if none, */
 	void *va;
 };
 

@@ -29,6 +29,15 @@ static const struct kernel_param_ops word_ops = { .get = get_word };
 module_param_cb(selfcheck_crossings, &word_ops, (void *)NT_CO_SELFCHECK_CROSSINGS, 0400);
 module_param_cb(selfcheck_differences, &word_ops, (void *)NT_CO_SELFCHECK_DIFFERENCES, 0400);
 
+static int get_held(char *buffer, const struct kernel_param *param)
+{
+	return nt_memory_held(buffer);
+}
+
+static const struct kernel_param_ops held_ops = { .get = get_held };
+module_param_cb(held, &held_ops, NULL, 0400);
+MODULE_PARM_DESC(held, "what the driver has of NT's memory");
+
 struct nt_driver_object nt_driver;
 
 /* A probe knows the address of what is not exported. */

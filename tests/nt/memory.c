@@ -31,7 +31,8 @@ static LIST_HEAD(allocations);
 static DEFINE_SPINLOCK(lock);
 static struct page *block[MAX_BLOCKS];
 static bool taken[MAX_BLOCKS];
-static u32 nblocks, mappings, attempts;
+static u32 nblocks;
+static atomic_t mappings, attempts;	/* of several guests at once */
 
 #define HOLE	0			/* of which block one page is never free */
 
@@ -210,12 +211,13 @@ NTAPI void *nt_MmMapLockedPagesSpecifyCache(struct nt_mdl *mdl, u8 mode, u32 cac
 		nt_fault("a mapping of another kind than the driver's\n");
 		return NULL;
 	}
-	if (attempts++ % 97 == 13)
+	if (atomic_inc_return(&attempts) % 97 == 14)
 		return NULL;
 	for (i = 0; i < n; i++)
 		pages[i] = pfn_to_page(mdl->pfn[i]);
 	va = vmap(pages, n, VM_MAP, PAGE_KERNEL);
-	mappings += !!va;
+	if (va)
+		atomic_inc(&mappings);
 	return va;
 }
 
@@ -223,7 +225,7 @@ NTAPI void nt_MmUnmapLockedPages(void *va, struct nt_mdl *mdl)
 {
 	NT_IRQL(APC_LEVEL);
 	vunmap(va);
-	mappings--;
+	atomic_dec(&mappings);
 }
 
 struct nt_range { s64 base, bytes; };
@@ -258,6 +260,25 @@ u64 nt_free_pages(void)
 	return n;
 }
 
+/* What the driver has of all that at the moment, to the byte: for who compares. */
+int nt_memory_held(char *buffer)
+{
+	struct allocation *a;
+	u32 i, allocations_held = 0, chunks = 0;
+	u64 bytes = 0;
+
+	spin_lock(&lock);
+	list_for_each_entry(a, &allocations, link) {
+		allocations_held++;
+		bytes += a->bytes;
+	}
+	spin_unlock(&lock);
+	for (i = 0; i < nblocks; i++)
+		chunks += taken[i];
+	return sysfs_emit(buffer, "%u allocations of %llu bytes, %u chunks, %d mappings\n",
+			  allocations_held, bytes, chunks, atomic_read(&mappings));
+}
+
 int nt_memory_init(unsigned int reserve_mib)
 {
 	while (nblocks < MAX_BLOCKS && nblocks < reserve_mib / 4) {
@@ -281,8 +302,8 @@ void nt_memory_exit(void)
 			 a->pages ? "contiguous memory" : "pool", a->tag);
 	for (i = 0; i < nblocks; i++)
 		leaked += taken[i];
-	if (leaked || mappings)
-		nt_fault("left behind: %u chunks, %u mappings\n", leaked, mappings);
+	if (leaked || atomic_read(&mappings))
+		nt_fault("left behind: %u chunks, %d mappings\n", leaked, atomic_read(&mappings));
 	for (i = 0; i < nblocks; i++)
 		__free_pages(block[i], BLOCK_ORDER);
 	nblocks = 0;

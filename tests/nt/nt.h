@@ -183,6 +183,7 @@ void nt_device_close(void);
 /* memory.c */
 int nt_memory_init(unsigned int reserve_mib);
 void nt_memory_exit(void);		/* faults for what the driver still has */
+int nt_memory_held(char *buffer);	/* a parameter's text */
 u64 nt_free_pages(void);
 /* objects.c, system.c */
 void nt_objects_exit(void);

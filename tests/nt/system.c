@@ -7,7 +7,8 @@
 
 #define KERNEL_HANDLE	0x200		/* OBJ_KERNEL_HANDLE */
 
-static int devices, links, callbacks, registrations, handles, references, work;
+static int devices, links, registrations;
+static atomic_t handles, references, work;	/* of several processes at once */
 static bool secured;
 
 /* ---- RtlXxx ---- */
@@ -72,7 +73,7 @@ NTAPI NTSTATUS nt_ObOpenObjectByPointer(void *object, u32 attributes, void *stat
 	NT_IRQL(PASSIVE_LEVEL);
 	if (!(attributes & KERNEL_HANDLE))
 		nt_fault("a handle that user mode could use\n");
-	handles++;
+	atomic_inc(&handles);
 	*handle = object;
 	return STATUS_SUCCESS;
 }
@@ -80,18 +81,18 @@ NTAPI NTSTATUS nt_ObOpenObjectByPointer(void *object, u32 attributes, void *stat
 NTAPI NTSTATUS nt_ZwClose(void *handle)
 {
 	NT_IRQL(PASSIVE_LEVEL);
-	handles--;
+	atomic_dec(&handles);
 	return STATUS_SUCCESS;
 }
 
 NTFAST long nt_ObfReferenceObject(void *object)
 {
-	return ++references;
+	return atomic_inc_return(&references);
 }
 
 NTFAST long nt_ObfDereferenceObject(void *object)
 {
-	return --references;
+	return atomic_dec_return(&references);
 }
 
 /* DACL_SECURITY_INFORMATION, protected: what the device's opener has to be. */
@@ -192,7 +193,7 @@ NTAPI void *nt_IoAllocateWorkItem(void *device)
 
 	if (!item)
 		return NULL;
-	work++;
+	atomic_inc(&work);
 	INIT_WORK(&item->work, do_work);
 	item->device = device;
 	return item;
@@ -200,7 +201,7 @@ NTAPI void *nt_IoAllocateWorkItem(void *device)
 
 NTAPI void nt_IoFreeWorkItem(struct item *item)
 {
-	work--;
+	atomic_dec(&work);
 	kfree(item);
 }
 
@@ -216,8 +217,7 @@ static NTAPI void (*power)(void *context, void *what, void *value);
 NTAPI NTSTATUS nt_ExCreateCallback(void **object, void *attributes, u8 create, u8 multiple)
 {
 	NT_IRQL(PASSIVE_LEVEL);
-	callbacks++;
-	references++;
+	atomic_inc(&references);
 	*object = &power;
 	return STATUS_SUCCESS;
 }
@@ -289,9 +289,11 @@ u32 nt_DbgPrint(const char *format, const char *text)
 void nt_system_exit(void)
 {
 	flush_scheduled_work();
-	if (devices || links || handles || references || work || registrations)
+	if (devices || links || registrations || atomic_read(&handles) ||
+	    atomic_read(&references) || atomic_read(&work))
 		nt_fault("left behind: %d devices, %d links, %d handles, %d references, %d work items, %d callbacks\n",
-			 devices, links, handles, references, work, registrations);
+			 devices, links, atomic_read(&handles), atomic_read(&references),
+			 atomic_read(&work), registrations);
 	if (nt_process_notify)
 		nt_fault("left behind: the routine for processes\n");
 }

@@ -173,6 +173,16 @@ def test_every_end_has_its_verdict(stage: Stage, modes: str, expected: str, says
     assert result["host_alive_after"] is (modes not in ("host-panic", "host-reset", "host-silent", "die"))
 
 
+def test_the_driver_for_windows_has_after_guests_what_it_had_before(stage: Stage) -> None:
+    good = evidence(stage.judge(machine(nt="windows-x64")))
+    assert good["verdict"] == "pass", good["first_error"]
+    leak = next(check["output"] for check in good["checks"] if check["name"] == "host-leak")
+    assert "3 allocations of 777 bytes, 0 chunks, 0 mappings, as before" in leak
+    bad = evidence(stage.judge(machine(nt="windows-x64", modes="held")))
+    assert bad["verdict"] == "check-failed"
+    assert "host-leak" in bad["first_error"] and "7 allocations" in bad["first_error"]
+
+
 def test_a_bad_boot_raises_its_first_error_and_the_way_to_repeat_it(stage: Stage) -> None:
     with pytest.raises(BuildFailed) as caught:
         stage.boot(machine(modes="panic"))

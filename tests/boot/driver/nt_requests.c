@@ -159,12 +159,26 @@ static struct co_stats stats_of(int fd)
 	return stats;
 }
 
+/* tests/nt/memory.c: what the driver has of NT's memory, in words with all numbers. */
+#define HELD "/sys/module/colinux/parameters/held"
+
+static void held(char text[128])
+{
+	FILE *file = fopen(HELD, "r");
+
+	if (!file || !fgets(text, 128, file))
+		die(HELD);
+	fclose(file);
+	text[strcspn(text, "\n")] = '\0';
+}
+
 #define TIMES	50
 
 static void test_again_and_again(void)
 {
 	int i, fd, bad = 0;
 	struct co_stats before = { 0 }, after;
+	char held_first[128] = "", held_last[128];
 	struct machine m;
 	struct co_run run;
 
@@ -177,16 +191,20 @@ static void test_again_and_again(void)
 			fd = machine_open();
 			before = stats_of(fd);
 			close(fd);
+			held(held_first);
 		}
 	}
 	fd = machine_open();
 	after = stats_of(fd);
 	close(fd);
+	held(held_last);
 	result(!bad, "fifty machines", "%d of them failed", bad);
 	result(after.pool_chunks == before.pool_chunks && !after.pool_chunks_used,
 	       "the pool is as after the first", "%llu chunks, %llu in use; first %llu",
 	       (unsigned long long)after.pool_chunks, (unsigned long long)after.pool_chunks_used,
 	       (unsigned long long)before.pool_chunks);
+	result(!strcmp(held_first, held_last), "the driver has what it had after the first",
+	       "%s; first %s", held_last, held_first);
 }
 
 int main(void)
