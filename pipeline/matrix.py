@@ -53,10 +53,10 @@ def parts(machine: Machine, decl: Declaration, known: Weights) -> dict[str, floa
 
 
 def images(machine: Machine, decl: Declaration) -> list[str]:
-    """The root filesystems of a machine, and of the one beside it."""
+    """The root filesystems of a machine, and of the one beside it; and what its test host carries."""
     every = [machine, *([decl.machines[machine.beside]] if machine.beside else [])]
-    names = [name for one in every for name in (one.initramfs, *(disk.rootfs for disk in one.disks)) if name]
-    return list(dict.fromkeys(names))
+    names = [name for one in every for name in (one.initramfs, *(disk.rootfs for disk in one.disks), *one.carries)]
+    return list(dict.fromkeys(filter(None, names)))
 
 
 def boot_seconds(machine: Machine, paths: Paths, known: Weights) -> float:

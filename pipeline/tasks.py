@@ -89,7 +89,7 @@ class Project:
         driven = ntharness.name(machine.nt, host) if machine.nt else host.name
         needs = [f"driver:{driven}", f"daemon:{host.os}-{host.arch}", f"agent:{host.arch}", f"host:{host.name}"]
         for one in (machine, *([self.declaration.machines[machine.beside]] if machine.beside else [])):
-            images = [one.initramfs, *(disk.rootfs for disk in one.disks)]
+            images = [one.initramfs, *(disk.rootfs for disk in one.disks), *one.carries]
             needs += [f"kernel:{one.kernel}", f"agent:{self.declaration.kernels[one.kernel].arch}"]
             needs += [f"rootfs:{image}" for image in images if image]
         return tuple(dict.fromkeys(needs))

@@ -176,6 +176,7 @@ ROOTFS_COMMON = {
     "files": Key(FILES, default={}),
     "hostname": Key(HOSTNAME, default="colinux"),
 }
+PACKAGES_COMMON = {**ROOTFS_COMMON, "packages": Key(List(PACKAGE, least=1), required=True)}
 ROOTFS_SIZE = {"size_mib": Key(Number(4, 1 << 20, "MiB"), required=True)}
 
 ROOTFS = Variant(
@@ -196,6 +197,10 @@ ROOTFS = Variant(
                 "suite": Key(NAME, required=True),
             }
         ),
+        # What a test host carries for its guests (a machine's `carries`): the files of packages, for a
+        # program of theirs; and the packages themselves, an archive that a guest's apt can install from.
+        "unpacked": Table(PACKAGES_COMMON),
+        "archive": Table(PACKAGES_COMMON),
     },
 )
 
@@ -219,6 +224,9 @@ MACHINE = Table(
         "host": Key(Reference("host"), required=True),
         "initramfs": Key(Reference("rootfs")),
         "disks": Key(List(DISK), default=[]),
+        # a configuration file in coLinux's language that the daemon is given; the launcher adds its own console
+        "conf": Key(RELATIVE),
+        "carries": Key(List(Reference("rootfs")), default=[]),  # of kind unpacked or archive, in the host's /colinux
         "memory_mib": Key(MEMORY, default=128),  # of the guest
         # added to the guest kernel's command line; also keys of the daemon's, like hda1=:cobd0
         "cmdline": Key(LINE, default=""),

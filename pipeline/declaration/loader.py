@@ -138,7 +138,7 @@ def _machine(name: str, table: Mapping[str, Any], hosts: Mapping[str, Host]) -> 
     values["disks"] = tuple(
         Disk(disk.get("rootfs"), disk.get("size_mib", 0), disk.get("readonly", False)) for disk in values["disks"]
     )
-    for key in ("checks", "driver_args"):
+    for key in ("checks", "driver_args", "carries"):
         values[key] = tuple(values[key])
     values["timeouts"] = Timeouts(**values["timeouts"])
     values["guests"] = max(values["guests"], 2 if values["beside"] else 1)

@@ -24,11 +24,14 @@ GUESTS_OF_HOST: Mapping[str, frozenset[str]] = {
 # The kinds of root filesystem that are loaded with the kernel; 2.4 has no initramfs, but a ramdisk.
 IN_MEMORY = ("initramfs", "ramdisk")
 
+# The kinds that a test host has in a folder, to be used beside its guest.
+FOR_HOSTS = ("unpacked", "archive")
+
 # What the launcher can do with a machine, and what it can check on one. The
 # launcher implements these names; a test of its own holds both lists together.
 SCENARIOS = frozenset(
     {"basic", "stress", "two-guests", "panic", "kill", "journal", "journal-50", "nmi", "mce", "busy", "clock", "cofs",
-     "net", "debian"}
+     "net", "debian", "lived-in"}
 )
 CHECKS = frozenset(
     {
@@ -54,6 +57,8 @@ CHECKS = frozenset(
         "net-udp",
         "net-second",
         "net-tap",
+        "apt-install",
+        "git-build",
         "poweroff",
         # on the host, with colinux-ctl
         "control",
@@ -239,7 +244,7 @@ class File:
 class Rootfs:
     """A root filesystem: a busybox, or of kind "debian" a whole system.
 
-    Two kinds are loaded with the kernel (IN_MEMORY), the others are disks.
+    Two kinds are loaded with the kernel (IN_MEMORY), two are for test hosts (FOR_HOSTS), the others are disks.
     `size_mib` is 0 for an initramfs; `suite` None for whatever release this
     machine's apt offers; without `packages` its busybox is the userland's.
     """
@@ -283,6 +288,9 @@ class Machine:
 
     `cmdline` is words for the daemon: for the guest kernel's command line, or keys of coLinux's (hda1=:cobd0).
 
+    `conf` is a file of the checkout that the daemon is configured by; `carries` are root filesystems of the kinds
+    FOR_HOSTS, which the test host has as files.
+
     `beside` names a machine whose guest runs at the same time, in the second slot.
 
     `nt`: the driver is the named Windows' colinux.sys (toolchain/windows.toml), in a harness inside the host's kernel.
@@ -304,6 +312,8 @@ class Machine:
     qemu: Qemu
     beside: str | None = None
     nt: str | None = None
+    conf: str | None = None
+    carries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,14 @@ from typing import Any
 
 from pipeline.declaration.inherit import Merged
 from pipeline.declaration.keys import MACHINE, QEMU_DEFAULTS
-from pipeline.declaration.model import GUESTS_OF_HOST, IN_MEMORY
+from pipeline.declaration.model import FOR_HOSTS, GUESTS_OF_HOST, IN_MEMORY
 from pipeline.declaration.positions import KeyPath
 from pipeline.declaration.schema import Faults, suggestion
 from toolchain.compilers import compilers
 from toolchain.kernels import series
+
+# Checks that ask for what only a Debian has.
+OF_DEBIAN = ("systemd", "login", "apt", "apt-install", "git-build")
 
 # What a test host needs for itself and its initramfs, in MiB, beside its guests' memory.
 HOST_NEEDS_MIB = 256
@@ -55,12 +58,17 @@ def fragment_files(content: Content, machines: Machines, root: Path, faults: Fau
 
 
 def files_of_the_checkout(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
-    """Files that are copied into a root filesystem, and keyrings, are there."""
+    """Files that are copied into a root filesystem, configuration files and keyrings are there."""
     for name, rootfs in content.get("rootfs", {}).items():
         for target, file in rootfs.get("files", {}).items():
             if isinstance(file, dict) and "source" in file and not (root / file["source"]).is_file():
                 path = ("rootfs", name, "files", target, "source")
                 faults.add(path, f"there is no file {file['source']} in the checkout")
+    for machine in machines.values():
+        conf = machine.values.get("conf")
+        if conf and machine.owns("conf") and not (root / conf).is_file():
+            faults.add(("machine", machine.name, "conf"), f"there is no file {conf} in the checkout",
+                       at=machine.origin("machine", "conf"))
     for name, source in content.get("source", {}).items():
         keyring = source.get("signature", {}).get("keyring")
         if keyring and not (root / keyring).is_file():
@@ -167,16 +175,23 @@ def images_fit(content: Content, machines: Machines, root: Path, faults: Faults)
             image = every.get(name, {})
             if not machine.owns("kernel", str(path[0])):
                 continue
-            wrong = "kind" in image and (image["kind"] in IN_MEMORY) != (path[0] == "initramfs")
+            wrong = "kind" in image and _use(image["kind"]) != path[0]
             if wrong:
-                needed = " or ".join(IN_MEMORY) if path[0] == "initramfs" else "ext2, ext3, ext4 or debian"
+                needed = {"initramfs": " or ".join(IN_MEMORY), "carries": " or ".join(FOR_HOSTS)}.get(
+                    str(path[0]), "ext2, ext3, ext4 or debian")
                 message = f'"{name}" is of kind {image["kind"]}; expected one of kind {needed}'
-                fitting = [n for n, i in every.items() if (i.get("kind") in IN_MEMORY) == (path[0] == "initramfs")]
+                fitting = [n for n, i in every.items() if _use(i.get("kind")) == path[0]]
                 message += suggestion(name, fitting)
                 faults.add(("machine", machine.name, *path), message, at=machine.origin("machine", *path))
-            if _differ(arch, image.get("arch")):
+            # what a host carries may be the host's
+            if path[0] != "carries" and _differ(arch, image.get("arch")):
                 message = f'"{name}" is for {image["arch"]}, the kernel is {arch}'
                 faults.add(("machine", machine.name, *path), message, at=machine.origin("machine", *path))
+
+
+def _use(kind: object) -> str:
+    """The key of a machine that images of this kind are for."""
+    return "initramfs" if kind in IN_MEMORY else "carries" if kind in FOR_HOSTS else "disks"
 
 
 def programs_for_images(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
@@ -191,7 +206,7 @@ def programs_for_images(content: Content, machines: Machines, root: Path, faults
 def something_to_boot(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
     """A machine has an initramfs or a disk with a root filesystem."""
     for machine in machines.values():
-        if machine.owns("initramfs", "disks") and not any(True for _ in _images(machine)):
+        if machine.owns("initramfs", "disks") and not any(path[0] != "carries" for path, _ in _images(machine)):
             faults.add(("machine", machine.name), "has neither an initramfs nor a disk with a root filesystem")
 
 
@@ -236,7 +251,7 @@ def scenario_fits(content: Content, machines: Machines, root: Path, faults: Faul
             faults.add(("machine", machine.name, "scenario"), 'needs "guests" to be 2 or more', at=place)
         kinds = {content.get("rootfs", {}).get(name, {}).get("kind") for _, name in _images(machine)}
         for path, check in _elements(("checks",), machine.values.get("checks", ())):
-            if check in ("systemd", "login", "apt") and "debian" not in kinds and machine.owns("checks", "disks"):
+            if check in OF_DEBIAN and "debian" not in kinds and machine.owns("checks", "disks"):
                 message = f'the check "{check}" needs a disk with a root filesystem of kind debian'
                 faults.add(("machine", machine.name, *path), message, at=machine.origin("machine", *path))
 
@@ -285,3 +300,5 @@ def _images(machine: Merged) -> Iterator[tuple[KeyPath, str]]:
     for index, disk in enumerate(machine.values.get("disks", ())):
         if "rootfs" in disk:
             yield ("disks", index, "rootfs"), disk["rootfs"]
+    for index, name in enumerate(machine.values.get("carries", ())):
+        yield ("carries", index), name

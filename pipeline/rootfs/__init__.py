@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Root filesystems: a busybox initramfs, ramdisk or disk, a Debian disk.
+"""Root filesystems: a busybox initramfs, ramdisk or disk, a Debian disk; and packages for test hosts.
 
 Made without root privileges, from locked packages and our own files, and the
 same bytes every time. A tree in memory (`tree`) is put together by `busybox`
@@ -14,14 +14,14 @@ import shutil
 from pathlib import Path
 
 from pipeline import sources, userland
-from pipeline.declaration.model import Declaration, Rootfs
+from pipeline.declaration.model import FOR_HOSTS, Declaration, Rootfs
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.lock import Blob
 from pipeline.paths import Paths, atomic_path
 from pipeline.progress import step
 from pipeline.rootfs import busybox, cpio, debian, ext
 from pipeline.rootfs.disk import disk_errors
-from pipeline.rootfs.tree import Tree
+from pipeline.rootfs.tree import Tree, from_folder
 from pipeline.sources.receipt import read_receipt
 from pipeline.stamp import Job
 
@@ -38,10 +38,12 @@ _MADE_BY = {
     "ext3": ("ext.py", "files/mke2fs.conf", "files/busybox"),
     "ext4": ("ext.py", "files/mke2fs.conf", "files/busybox"),
     "debian": ("debian.py", "ext.py", "files/mke2fs.conf", "files/debian"),
+    "unpacked": ("cpio.py",),
+    "archive": ("cpio.py", "debian.py"),
 }
 # What is not named like its kind.
 _FILE_SYSTEM = {"ramdisk": "ext2", "debian": "ext4"}
-_SUFFIX = {**_FILE_SYSTEM, "initramfs": "cpio.gz", "ramdisk": "ext2.gz"}
+_SUFFIX = {**_FILE_SYSTEM, "unpacked": "cpio.gz", "archive": "cpio.gz", "initramfs": "cpio.gz", "ramdisk": "ext2.gz"}
 
 
 def group(rootfs: Rootfs) -> str:
@@ -105,7 +107,7 @@ def build(rootfs: Rootfs, decl: Declaration, ctx: sources.Context, paths: Paths)
             tree = _tree(rootfs, packages, scratch, paths, log=log, epoch=decl.project.epoch)
             _own_files(tree, rootfs, decl)
         with step(f"writing {target.name}"):
-            if rootfs.kind == "initramfs":
+            if rootfs.kind == "initramfs" or rootfs.kind in FOR_HOSTS:
                 cpio.write_file(tree, new, level=GUEST_LEVEL)
                 return
             disk = scratch / "plain" if rootfs.kind == "ramdisk" else new
@@ -131,8 +133,13 @@ def _tree(
     if rootfs.kind == "debian":
         return debian.tree(rootfs, packages, scratch / "root.tar", paths, log=log, epoch=epoch)
     unpacked = scratch / "packages"
+    if rootfs.kind == "archive":
+        debian.repository(packages, unpacked)
+        return from_folder(unpacked, epoch)
     for _, deb in packages:
         sources.unpack_deb(deb, unpacked)
+    if rootfs.kind == "unpacked":
+        return from_folder(unpacked, epoch)
     program = busybox.find(unpacked) if packages else _own_busybox(rootfs, paths)
     made = busybox.guest(program, rootfs.arch, rootfs.hostname, paths, epoch)
     if not packages:

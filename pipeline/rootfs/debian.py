@@ -72,6 +72,8 @@ LEFT_BEHIND = (
     "/dev/*", "/proc/*", "/run/*", "/sys/*", "/tmp/*", "/var/tmp/*", "/boot/*",
     "/etc/apt/apt.conf.d/99mmdebstrap", "/etc/dpkg/dpkg.cfg.d/99mmdebstrap", "/etc/resolv.conf",
     "/etc/systemd/system/getty.target.wants/getty@tty1.service",
+    # An image of which everybody knows the keys would be open to everybody: each guest makes its own.
+    "/etc/ssh/*_key", "/etc/ssh/*_key.pub",
     "/root/.ssh", "/var/cache/apt/*", "/var/cache/debconf/*-old", "/var/cache/ldconfig/*",
     "/var/cache/private", "/var/lib/apt/lists/*", "/var/lib/dpkg/*-old", "/var/lib/private",
     "/var/lib/systemd/coredump", "/var/lib/systemd/pstore", "/var/lib/systemd/random-seed",
@@ -120,7 +122,7 @@ def bootstrap(packages: Packages, arch: str, archive: Path, *, log: Path, epoch:
     with _workshop() as workshop:
         require_room(workshop, compressed * IN_TMP, "a Debian chroot (set TMPDIR to choose another place)")
         with disk_errors(workshop, "a local archive of the packages"):
-            _repository(packages, workshop / "archive")
+            repository(packages, workshop / "archive")
         output = workshop / "out" / "root.tar"
         output.parent.mkdir()
         merged = " ".join(["bin", "sbin", "lib", *(["lib64"] if arch == "amd64" else [])])
@@ -194,8 +196,8 @@ def _workshop() -> Iterator[Path]:
 _CONTROL = 'for deb; do dpkg-deb --field "$deb" || exit; printf "\\f"; done'
 
 
-def _repository(packages: Packages, folder: Path) -> None:
-    """A flat archive (sources.list(5)) of the packages: the .debs and a Packages file."""
+def repository(packages: Packages, folder: Path) -> None:
+    """Make `folder`, a flat archive (sources.list(5)) of the packages: the .debs and a Packages file."""
     folder.mkdir()
     folder.chmod(0o755)
     files = []

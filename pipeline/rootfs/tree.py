@@ -179,6 +179,20 @@ def _length(content: Content) -> int:
     return content.stat().st_size if isinstance(content, Path) else len(content)
 
 
+def from_folder(folder: Path, epoch: int = EPOCH) -> Tree:
+    """The tree of a folder's files, folders and symbolic links, all of them root's and of the time `epoch`."""
+    tree = Tree(epoch)
+    for path in sorted(folder.rglob("*")):
+        name, mode = f"/{path.relative_to(folder).as_posix()}", path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            tree.symlink(name, str(path.readlink()))
+        elif stat.S_ISDIR(mode):
+            tree.directory(name, stat.S_IMODE(mode))
+        else:
+            tree.file(name, path, stat.S_IMODE(mode))
+    return tree
+
+
 _TAR_KINDS = {
     tarfile.REGTYPE: stat.S_IFREG,
     tarfile.AREGTYPE: stat.S_IFREG,

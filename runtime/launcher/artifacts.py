@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.rootfs.initramfs import host_initramfs
 from runtime.launcher.guest import Config
-from runtime.launcher.host import BESIDE, CONSOLE, CTL, DAEMON, DRIVER, INITRD, KERNEL
+from runtime.launcher.host import BESIDE, CONF, CONSOLE, CTL, DAEMON, DRIVER, INITRD, KERNEL
 from runtime.launcher.qemu import Drive
 
 
@@ -62,11 +62,13 @@ class Payload:
         for disk in machine.disks:
             if disk.rootfs:
                 files[f"disk:{disk.rootfs}"] = rootfs.image(decl.rootfs[disk.rootfs], paths)
+        if machine.conf:
+            files["conf"] = decl.root / machine.conf
         return {self.prefix + role: path for role, path in files.items()}
 
     def in_host(self, role: str) -> str:
-        """Where the test host has a file: the kernel, or the initramfs (or ramdisk)."""
-        name = {"kernel": KERNEL, "initramfs": INITRD}[role]
+        """Where the test host has a file: the kernel, the initramfs (or ramdisk), the configuration file."""
+        name = {"kernel": KERNEL, "initramfs": INITRD, "conf": CONF}[role]
         return f"{self.folder}/{PurePosixPath(name).name}"
 
     def config(self, slot: int) -> Config:
@@ -77,6 +79,7 @@ class Payload:
             initrd=self.in_host("initramfs") if self.machine.initramfs else None,
             disks=[(serial(slot, number), disk.readonly) for number, disk in enumerate(self.machine.disks)],
             kernel=self.in_host("kernel"),
+            conf=self.in_host("conf") if self.machine.conf else None,
         )
 
 
@@ -103,6 +106,8 @@ def find(name: str, decl: Declaration, paths: Paths) -> Artifacts:
         files["nt-driver"] = paths.driver(machine.nt) / "colinux.sys"
     for guest in guests:
         files |= guest.files(decl, paths)
+    for name in machine.carries:
+        files[f"carried:{name}"] = rootfs.image(decl.rootfs[name], paths)
     return Artifacts(machine, host, files, guests)
 
 
@@ -130,9 +135,12 @@ def host_image(artifacts: Artifacts, paths: Paths, extra: Mapping[str, Path] | N
         **(extra or {}),
     }
     for guest in artifacts.guests:
-        for role in ("kernel", "initramfs"):
+        for role in ("kernel", "initramfs", "conf"):
             if guest.prefix + role in artifacts.files:
                 payload[guest.in_host(role)] = artifacts.files[guest.prefix + role]
+    for name in artifacts.machine.carries:
+        file = artifacts.files[f"carried:{name}"]
+        payload[f"{PurePosixPath(KERNEL).parent}/{file.name}"] = file
     return host_initramfs(artifacts.host, payload, paths)
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from runtime.launcher import disknames, folders, network
+from runtime.launcher import disknames, folders, livedin, network
 from runtime.launcher.series import TRAITS, Traits
 
 
@@ -406,7 +406,7 @@ def _traffic(name: str, traffic: network.Traffic) -> GuestCheck:
     return GuestCheck(name, lambda facts: traffic.script, judge)
 
 
-NETWORK = tuple(_traffic(name, traffic) for name, traffic in network.TRAFFIC.items())
+NETWORK = tuple(_traffic(name, traffic) for name, traffic in {**network.TRAFFIC, **livedin.WORK}.items())
 
 GUEST_CHECKS: Mapping[str, GuestCheck] = {
     check.name: check

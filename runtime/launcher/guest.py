@@ -52,9 +52,9 @@ class Log:
 class Config:
     """What a guest is started with.
 
-    `kernel` and `initrd` are files in the test host; `disks` the serials of
-    the host's drives, in the guest's order. A guest that restarts is an error,
-    unless `reboots`.
+    `kernel`, `initrd` and `conf` are files in the test host; `disks` the serials of
+    the host's drives, in the guest's order. Where there is a `conf`, it says all of
+    that. A guest that restarts is an error, unless `reboots`.
     """
 
     memory_mib: int
@@ -63,6 +63,18 @@ class Config:
     disks: Sequence[tuple[str, bool]] = ()  # serial, read-only
     kernel: str = KERNEL
     reboots: bool = False
+    conf: str | None = None
+
+
+def own_words(host: TestHost, slot: int, extra: str = "", agent: bool = True) -> list[str]:
+    """What the launcher needs of a guest beside what its configuration file says: the agent's line, patience."""
+    return [
+        f"shutdown-timeout={SHUTDOWN_SECONDS}",
+        f"ttys0={host.port(agent_port(slot))}",
+        "console=hvc0",
+        *([f"colinux.agent={AGENT_TTY}"] if agent else []),
+        *extra.split(),
+    ]
 
 
 def daemon_file(config: Config, host: TestHost, slot: int, extra: str = "", agent: bool = True) -> str:
@@ -142,16 +154,21 @@ class Guest:
         self.agent.forget()
         self._console.clear()
         self.boot_seconds = None
-        file = daemon_file(self.config, self.host, self.slot, extra, agent)
+        if self.config.conf:
+            words = shlex.join(own_words(self.host, self.slot, extra, agent))
+            said, make = f"@{self.config.conf} {words}", f"cp {self.config.conf} {self._conf_file}"
+        else:
+            file, words = daemon_file(self.config, self.host, self.slot, extra, agent), ""
+            said, make = " ".join(file.splitlines()), f"printf %s {shlex.quote(file)} > {self._conf_file}"
         console = self.host.port(console_port(self.slot))
         switches = "" if self.config.reboots else "--no-reboot "
         self._console_log.mark(title)
-        self._daemon_log.mark(f"{title}: {DAEMON} {switches}{' '.join(file.splitlines())}")
+        self._daemon_log.mark(f"{title}: {DAEMON} {switches}{said}")
         # The daemon is the script's very process, so that its exit code is the run's and its
         # number is known; a port can be opened once only, so input and output share the opening.
         self._run = self.host.start(
-            f"echo $$ > {self.pid_file}; printf %s {shlex.quote(file)} > {self._conf_file}; "
-            f"exec {DAEMON} {switches}@{self._conf_file} 0<>{console} 1>&0",
+            f"echo $$ > {self.pid_file}; {make}; "
+            f"exec {DAEMON} {switches}@{self._conf_file} {words} 0<>{console} 1>&0",
             on_output=self._daemon_log.write,
         )
         self._began = time.monotonic()

@@ -22,6 +22,7 @@ CTL = "/colinux/colinux-ctl"
 CONSOLE = "/colinux/colinux-console"
 KERNEL = "/colinux/vmlinux"
 INITRD = "/colinux/initrd"
+CONF = "/colinux/linux.conf"
 # Those of the machine that runs beside the one that is booted.
 BESIDE = "/colinux/beside"
 DEVICE = "/dev/colinux"

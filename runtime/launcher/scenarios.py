@@ -14,6 +14,7 @@ journal-50  the same, fifty times
 clock       ten minutes of load in the guest, whose clock must keep time with the host's
 cofs        a folder of the host's: prepared before, looked at afterwards
 net         servers on the host that the guest speaks to; afterwards the host speaks to the guest
+lived-in    a Debian from its owner's configuration file: packages, a project, ssh, consoles
 debian      a distribution from its disk: takes longer to be up, is asked for its services
 """
 
@@ -24,7 +25,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from runtime.launcher import clock, control, folders, journal, network
+from runtime.launcher import clock, control, folders, journal, livedin_host, network
 from runtime.launcher.agent import Run
 from runtime.launcher.checks import GUEST_CHECKS
 from runtime.launcher.guest import Guest
@@ -50,11 +51,12 @@ Around = Callable[[Lab, Sequence[Guest]], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """`before` happens before the guests that are examined, `around` while they are checked."""
+    """What happens before the guests that are examined, around them while they are checked, and after their end."""
 
     name: str
     before: Callable[[Lab], None] = lambda lab: None
     around: Around = lambda lab, guests: nullcontext()
+    after: Callable[[Lab], None] = lambda lab: None
     guests: int = 1
 
 
@@ -76,6 +78,7 @@ def play(lab: Lab, scenario: Scenario) -> None:
         control.stop(lab, guests)
     for guest in guests:
         guest.stop()
+    scenario.after(lab)
     lab.disk_same()
     for name, examine in HOST_CHECKS.items():
         if name in names:
@@ -322,6 +325,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario("cofs", before=folders.prepare, around=folders.shared),
         Scenario("net", before=network.prepare, around=network.served),
         Scenario("debian"),
+        Scenario("lived-in", before=livedin_host.prepare, around=livedin_host.around, after=livedin_host.cleared),
         Scenario("clock", around=clock.kept),
     )
 }

@@ -68,6 +68,11 @@ size_mib = 1024
 suite = "bookworm"
 packages = ["apt"]
 
+[rootfs.client]
+kind = "unpacked"
+arch = "i386"
+packages = ["dropbear-bin"]
+
 [machine.basic]
 title = "the basic one"
 kernel = "6.1-x86_64"
@@ -432,6 +437,21 @@ BAD = {
         'initramfs = "busybox"',
         'initramfs = "bookworm"',
         'machine.basic.initramfs: "bookworm" is of kind debian; expected one of kind initramfs or ramdisk; known: busybox',
+    ),
+    "a disk that a host carries": (
+        '{ rootfs = "disk" }, {',
+        '{ rootfs = "client" }, {',
+        'machine.basic.disks[0].rootfs: "client" is of kind unpacked; expected one of kind ext2, ext3, ext4 or debian',
+    ),
+    "a host that carries a disk": (
+        "timeouts.boot",
+        'carries = ["disk"]\ntimeouts.boot',
+        'machine.basic.carries[0]: "disk" is of kind ext4; expected one of kind unpacked or archive; known: client',
+    ),
+    "a configuration file that is not there": (
+        "timeouts.boot",
+        'conf = "files/linux.conf"\ntimeouts.boot',
+        "machine.basic.conf: there is no file files/linux.conf in the checkout",
     ),
     "a disk that is both": (
         '{ rootfs = "disk" }',

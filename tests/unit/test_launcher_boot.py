@@ -17,9 +17,9 @@ import launcher_kit
 import pytest
 from launcher_kit import ALL_CHECKS, Stage, machine
 
-from pipeline.declaration import model
+from pipeline.declaration import load, model
 from pipeline.errors import BuildFailed, InfrastructureError, UserError
-from runtime.launcher import guest, network, scenarios
+from runtime.launcher import guest, host, livedin, network, scenarios
 from runtime.launcher.boot import Verdict, boot, time_factor
 
 
@@ -216,7 +216,8 @@ def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
     added = {"stress": {"host-load"}, "busy": {"host-timers"}, "nmi": {"nmi-seen"}, "mce": {"mce-seen"},
              "panic": {"panic-early", "panic-double", "panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
              "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"},
-             "cofs": {"folder-host"}, "net": {"net-redirect"}, "journal": {"journal", "poweroff-journal"}}  # fmt: skip
+             "cofs": {"folder-host"}, "net": {"net-redirect"}, "lived-in": {"folder-host", "ssh", "consoles"},
+             "journal": {"journal", "poweroff-journal"}}  # fmt: skip
     assert added.get(scenario, set()) <= set(status(verdict))
 
 
@@ -246,6 +247,32 @@ def test_a_network_is_spoken_through_both_ways(stage: Stage, modes: str, verdict
         assert {*network.TRAFFIC, "net-redirect"} <= set(seen) and set(seen.values()) == {"pass"}
     else:
         assert says in judged.outcome.reason
+
+
+@pytest.mark.parametrize(("modes", "wrong"), [
+    ("", set()), ("no-guest-file", {"folder-host"}), ("wrong-guest", {"ssh"}), ("no-console", {"consoles"}), ("bad-stop", {"stop"}),
+])  # fmt: skip
+def test_somebody_lives_in_a_machine(stage: Stage, modes: str, wrong: set[str]) -> None:
+    judged = stage.judge(machine(scenario="lived-in", modes=modes, checks=("uname", *livedin.WORK, "stop")))
+    seen = status(judged)
+    assert {"apt-install", "git-build", "folder-host", "ssh", "consoles", "stop"} <= set(seen)
+    assert {name for name, how in seen.items() if how != "pass"} == wrong
+
+
+def test_a_daemon_is_given_its_owners_configuration_file(stage: Stage, tmp_path: Path) -> None:
+    """As it is: what the launcher needs is said beside it. It describes the declared machine."""
+    (stage.paths.root / "linux.conf").write_text("mem=128\n")
+    verdict = stage.judge(machine(conf="linux.conf", checks=("uname", "poweroff")))
+    assert verdict.good
+    said = next(line for line in (verdict.folder / "daemon.log").read_text().splitlines() if "colinux-daemon" in line)
+    assert "colinux-daemon --no-reboot @/colinux/linux.conf shutdown-timeout=600 ttys0=/dev/vport0p2 console=hvc0 colinux.agent=hvc1" in said
+    assert {entry["role"] for entry in evidence(verdict)["artifacts"]} >= {"conf"}
+    declared = load(launcher_kit.ROOT / "colinux.toml").machines["lived-in"]
+    (tmp_path / "linux.conf").write_bytes((launcher_kit.ROOT / str(declared.conf)).read_bytes())
+    told = json.loads(daemon_kit.check(tmp_path, "--print-json", "@linux.conf", "ttys0=/dev/x", "console=hvc0").stdout)
+    assert (told["kernel"], told["memory_mib"], len(told["disks"])) == (host.KERNEL, declared.memory_mib, len(declared.disks))
+    assert "root=/dev/vda" in told["command_line"]
+    assert {f"/colinux/{name}.cpio.gz" for name in declared.carries} == {livedin.ARCHIVE, livedin.CLIENT}
 
 
 def test_nmis_that_do_not_arrive_are_noticed(stage: Stage) -> None:

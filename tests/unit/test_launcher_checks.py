@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.declaration import load, model
 from pipeline.paths import checkout
-from runtime.launcher import checks, disknames, network, scenarios
+from runtime.launcher import checks, disknames, livedin, network, scenarios
 from runtime.launcher.checks import GUEST_CHECKS, Facts
 from runtime.launcher.series import TRAITS
 from toolchain import kernels
@@ -51,7 +51,7 @@ GOOD = {
     "login": "getty=active\n",
     "folder": "host=made by host\ntried=49\nfaults=0\numount=done\n",
     **{name: "".join(f"{key}={value}\n" for key, value in traffic.expected.items())
-       for name, traffic in network.TRAFFIC.items()},
+       for name, traffic in {**network.TRAFFIC, **livedin.WORK}.items()},
 }
 
 
@@ -138,6 +138,11 @@ def test_no_answer_fails(name: str) -> None:
         ("net-udp", "datagrams=5", "datagrams=4"),
         ("net-second", "by=eth1", "by="),
         ("net-tap", "answer=yes", ""),
+        ("apt-install", "update=done\n", ""),
+        ("apt-install", "tcc=install ok installed", "tcc=unknown ok not-installed"),
+        ("git-build", "said=hello 42", "said="),
+        ("git-build", "changed=0", "changed=3"),
+        ("git-build", "same=yes", "same="),
     ],
 )
 def test_a_bad_answer_fails(name: str, old: str, new: str) -> None:
@@ -147,7 +152,7 @@ def test_a_bad_answer_fails(name: str, old: str, new: str) -> None:
     assert judged.text
 
 
-@pytest.mark.parametrize("name", ["uname", "memory", "disk", "names", "timers", "fpu", "state", "forks", "accounts", "apt", "login", *network.TRAFFIC])
+@pytest.mark.parametrize("name", ["uname", "memory", "disk", "names", "timers", "fpu", "state", "forks", "accounts", "apt", "login", *network.TRAFFIC, *livedin.WORK])
 def test_a_good_answer_with_a_bad_status_fails(name: str) -> None:
     assert not GUEST_CHECKS[name].judge(1, GOOD[name], FACTS).good
 

@@ -13,15 +13,18 @@ from typing import Any
 
 import pytest
 import rootfs_kit as kit
+from debian_kit import Package
 
 from pipeline import rootfs, sources, userland
 from pipeline.declaration.model import File, Host, Qemu, Rootfs
+from pipeline.digest import sha256_file
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.lock import Blob, Lock
 from pipeline.paths import Paths
 from pipeline.rootfs import busybox, debian, initramfs
 from pipeline.rootfs.disk import disk_errors, require_room
 from pipeline.rootfs.tree import Entry, Tree, read
+from pipeline.sources.archive import unpack_deb
 from pipeline.sources.mirror import Mirrors
 from pipeline.sources.receipt import write_receipt
 
@@ -109,7 +112,7 @@ def bootstrapped() -> Tree:
     tree.character_device("/dev/null", 1, 3)
     for path in ("/run/lock/x", "/tmp/left", "/var/log/dpkg.log", "/var/lib/apt/lists/archive",
                  "/var/cache/debconf/config.dat-old", "/var/cache/debconf/config.dat",
-                 "/etc/apt/sources.list", "/etc/hostname", "/etc/resolv.conf", "/usr/bin/dpkg"):  # fmt: skip
+                 "/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_ed25519_key.pub", "/etc/apt/sources.list", "/etc/hostname", "/etc/resolv.conf", "/usr/bin/dpkg"):  # fmt: skip
         tree.file(path, "of the building machine\n")
     tree.put("/var/log/journal", Entry(stat.S_IFDIR | 0o2755, gid=999, xattrs={"system.posix_acl_access": b"x"}))
     return tree
@@ -236,6 +239,34 @@ class TestBuild:
             assert "block special" in kit.debugfs(plain, "stat /dev/cobd0")
             assert kit.debugfs(plain, "stat /sbin/init") and "root::" not in kit.debugfs(plain, "cat /etc/passwd")
 
+    @pytest.mark.parametrize("kind", ["archive", "unpacked"])
+    def test_packages_for_a_test_host(self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As they are, with an index that apt reads; or their files."""
+        decl, ctx, paths = self.project(tmp_path, monkeypatch)
+        package = Package("make", "4.3-4.1", fields={"Depends": "libc6"})
+        deb = tmp_path / "make.deb"
+        deb.write_bytes(package.deb)
+        blob = Blob("make", "debian", package="make", arch="amd64", sha256=sha256_file(deb), size=deb.stat().st_size)
+        monkeypatch.setattr(sources, "fetch_packages", lambda group, ctx, suite: [(blob, deb)])
+        monkeypatch.setattr(sources, "unpack_deb", unpack_deb)
+        image = Rootfs("make", kind, "x86_64", packages=("make",))
+        rootfs.build(image, decl, ctx, paths)
+        packed = paths.rootfs("make") / "make.cpio.gz"
+        first = packed.read_bytes()
+        rootfs.build(image, decl, ctx, paths)
+        assert packed.read_bytes() == first
+        plain = tmp_path / "plain"
+        plain.write_bytes(gzip.decompress(first))
+        found = kit.cpio_list(plain)
+        files = {name for name, what in found.items() if what[0][0] == "-"}
+        if kind == "unpacked":
+            assert files == {"usr/share/doc/make/version"}
+        else:
+            assert files == {"Packages", "make_amd64.deb"}
+            index = plain.read_bytes()
+            assert b"Depends: libc6\n" in index and b"Filename: ./make_amd64.deb\n" in index
+            assert f"SHA256: {blob.sha256}\n".encode() in index and deb.read_bytes() in index
+
     def test_a_file_of_the_declaration_that_is_not_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         decl, ctx, paths = self.project(tmp_path, monkeypatch)
         image = Rootfs("busybox", "initramfs", "x86_64", packages=("busybox-static",),
@@ -250,7 +281,7 @@ class TestBuild:
         other = Rootfs("busybox", "initramfs", "x86_64", packages=("busybox-static",), hostname="else")
         assert rootfs.job(BUSYBOX, decl, ctx, paths).inputs != rootfs.job(other, decl, ctx, paths).inputs
 
-    @pytest.mark.parametrize("kind", ["initramfs", "ramdisk", "ext2", "ext3", "ext4", "debian"])
+    @pytest.mark.parametrize("kind", ["initramfs", "ramdisk", "ext2", "ext3", "ext4", "debian", "archive", "unpacked"])
     def test_what_an_image_is_made_by_is_there(self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         decl, ctx, paths = self.project(tmp_path, monkeypatch)
         job = rootfs.job(dataclasses.replace(BUSYBOX, kind=kind), decl, ctx, paths)
