@@ -18,6 +18,7 @@ from pipeline.declaration.model import Kernel
 from pipeline.errors import ColinuxError, UserError
 from pipeline.paths import Paths, atomic_write
 from pipeline.tasks import Project
+from runtime.launcher import image as windows_image
 
 FILE = "unreachable.json"
 
@@ -25,8 +26,15 @@ FILE = "unreachable.json"
 def boots(project: Project) -> list[str]:
     """The boot tasks of the machines that can be had."""
     unreachable = look(project)
-    return [f"boot:{machine.name}" for machine in project.declaration.machines.values()
-            if not unreachable.keys() & set(project.declaration.kernels_of(machine))]
+    found = [f"boot:{machine.name}" for machine in project.declaration.machines.values()
+             if not unreachable.keys() & set(project.declaration.kernels_of(machine))]
+    for image in project.declaration.images.values():
+        reason = windows_image.missing(image, project.declaration) or unreachable.get(image.kernel)
+        if reason:
+            progress.warn(f"left out: {image.name}: {reason}")
+        else:
+            found.append(f"boot:{image.name}")
+    return found
 
 
 def artifacts(project: Project) -> list[str]:

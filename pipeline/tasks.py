@@ -33,12 +33,13 @@ from pipeline import (
 )
 from pipeline import lock as locks
 from pipeline.declaration import load
-from pipeline.declaration.model import Declaration, Kernel, Machine, Rootfs
+from pipeline.declaration.model import Declaration, Kernel, Machine, Rootfs, WindowsImage
 from pipeline.errors import InfrastructureError
 from pipeline.lock import Lock
 from pipeline.paths import Paths, checkout
 from pipeline.work import Work
 from runtime import launcher
+from runtime.launcher import image as windows_image
 from toolchain import windows
 from toolchain.compilers import Compiler
 
@@ -97,6 +98,14 @@ class Project:
     def package_needs(self, machine: Machine) -> tuple[str, ...]:
         """The tasks whose artifacts a release holds of a machine, or has seen booted."""
         return (*self.machine_needs(machine), *((f"daemon:{machine.nt}",) if machine.nt else ()))
+
+    def image_machine_needs(self, one: WindowsImage) -> tuple[str, ...]:
+        """The tasks behind a machine of kind windows-image; none where its image is missing, which is then said."""
+        if windows_image.missing(one, self.declaration):
+            return ("setup",)
+        images = [one.initramfs, *(disk.rootfs for disk in one.disks if disk.rootfs)]
+        needs = [f"driver:{one.nt}", f"daemon:{one.nt}", f"kernel:{one.kernel}", *(f"rootfs:{name}" for name in images)]
+        return tuple(dict.fromkeys(needs))
 
     def unreachable(self, one: Kernel) -> str | None:
         """Why a kernel's source, or that of its compiler, cannot be had here; None when both can."""
@@ -290,6 +299,12 @@ class Project:
                 functools.partial(boot_machine, self, machine),
                 functools.partial(launcher.job, machine, self.declaration, self.paths, self.lock.digest()),
                 self.machine_needs(machine))
+        for one in self.declaration.images.values():
+            yield Work(
+                f"boot:{one.name}", f"boot and judge: {one.title}",
+                functools.partial(boot_image, self, one),
+                functools.partial(windows_image.job, one, self.declaration, self.paths, self.lock.digest()),
+                self.image_machine_needs(one))
 
 
 def fetch_task(group: str) -> str:
@@ -337,6 +352,11 @@ def check_patches(project: Project, one: Kernel) -> None:
 def boot_machine(project: Project, machine: Machine) -> None:
     """Boot a machine; anything but the verdict `pass` raises, with the evidence kept."""
     launcher.boot(machine.name, project.declaration, project.paths, lock_digest=project.lock.digest())
+
+
+def boot_image(project: Project, one: WindowsImage) -> None:
+    """The same of a machine of kind windows-image; one without its image is refused with the reason."""
+    windows_image.boot(one.name, project.declaration, project.paths, lock_digest=project.lock.digest())
 
 
 def update_lock(project: Project, names: tuple[str, ...] = ()) -> list[str]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pipeline.declaration.model import CHECKS, DEBIAN_ARCH, SCENARIOS, Qemu
+from pipeline.declaration.model import CHECKS, DEBIAN_ARCH, IMAGE_CHECKS, SCENARIOS, Qemu
 from pipeline.declaration.schema import (
     Choice,
     Either,
@@ -252,6 +252,39 @@ MACHINE = Table(
     extends=True,
 )
 
+# colinux.sys in a real NT, in a disk image of the user's (runtime/launcher/image). It extends nothing, nor is extended.
+WINDOWS_IMAGE = Table(
+    {
+        "title": Key(WORDS, required=True),
+        "image": Key(LINE, required=True),  # its file; a relative path is one in $COLINUX_IMAGES, or in the checkout
+        "format": Key(Choice("image format", frozenset({"raw", "qcow2", "vdi", "vhdx", "vmdk", "vpc"}))),
+        "nt": Key(Choice("Windows", frozenset(windows.targets())), required=True),
+        "kernel": Key(Reference("kernel"), required=True),
+        "initramfs": Key(Reference("rootfs"), required=True),
+        "disks": Key(List(DISK), default=[]),
+        "memory_mib": Key(MEMORY, default=128),
+        "cmdline": Key(LINE, default=""),
+        "checks": Key(List(Choice("check of a windows-image", IMAGE_CHECKS), least=1), required=True),
+        # The port that verdicts come by: one that the NT does not use for its own debugging. The other has the console.
+        "serial": Key(Choice("serial port", frozenset({"COM1", "COM2"})), default="COM1"),
+        "timeouts": Key(
+            Table(
+                {
+                    "boot": Key(SECONDS, default=1800),  # until the hook has run
+                    "check": Key(SECONDS, default=300),
+                    "total": Key(SECONDS, default=3600),
+                }
+            ),
+            default={},
+        ),
+        "qemu": Key(Table({key: QEMU_KEYS[key] for key in ("cpu", "smp", "memory_mib")}), default={}),
+    }
+)
+# By architecture, the least that each Windows and our guests run on: what an image was installed on is often no more.
+IMAGE_CPUS = {"x86_64": "qemu64", "i386": "pentium3"}
+
+MACHINES = Variant("kind", {"test-host": MACHINE, "windows-image": WINDOWS_IMAGE}, default="test-host")
+
 RELEASE = Table(
     {
         "name": Key(NAME),
@@ -272,7 +305,7 @@ COLINUX_TOML = Table(
         "userland": Key(Named(USERLAND, USERLAND_ARCH)),
         "host": _named(HOST, required=True),
         "rootfs": _named(ROOTFS),
-        "machine": _named(MACHINE, required=True),
+        "machine": _named(MACHINES, required=True),
         "release": Key(RELEASE),
     }
 )

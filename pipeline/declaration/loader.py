@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from pipeline.declaration.model import (
     TarballSource,
     Timeouts,
     Userland,
+    WindowsImage,
 )
 from pipeline.declaration.schema import Faults, Use, fill
+from toolchain import windows
 from toolchain.compilers import compilers
 
 
@@ -44,7 +46,11 @@ def load(path: Path) -> Declaration:
     # Against what is written, not what is left of it: a faulty kernel is not an unknown one.
     known = {name: table for name, table in raw.items() if isinstance(table, dict)}
     schema.follow(uses, {**known, "compiler": compilers()}, faults)
-    machines = inherit.resolve(content.get("machine", {}), raw.get("machine", {}), "machine", faults)
+    images = {n: t for n, t in content.get("machine", {}).items() if t.get("kind") == "windows-image"}
+    content["machine"] = {n: t for n, t in content.get("machine", {}).items() if n not in images}
+    content["image"] = images
+    _refuse_images(uses, images, faults)
+    machines = inherit.resolve(content["machine"], raw.get("machine", {}), "machine", faults)
     real = {name: machine for name, machine in machines.items() if machine.whole and not machine.template}
     _refuse_templates(uses, content, faults)
     for name, machine in machines.items():
@@ -67,6 +73,13 @@ def _refuse_templates(uses: Iterable[Use], content: Mapping[str, Any], faults: F
             faults.add(use.path, f'"{use.name}" is a template; expected a machine')
 
 
+def _refuse_images(uses: Iterable[Use], images: Container[str], faults: Faults) -> None:
+    """What is booted by default, released or extended is a machine with a test host."""
+    for use in uses:
+        if use.table == "machine" and use.name in images:
+            faults.add(use.path, f'"{use.name}" is a windows-image; expected a machine with a test host')
+
+
 def _build(path: Path, content: Mapping[str, Any], machines: Mapping[str, Mapping[str, Any]]) -> Declaration:
     project = Project(**fill(content["project"], keys.PROJECT))
     hosts = {name: _host(name, table) for name, table in content["host"].items()}
@@ -80,6 +93,7 @@ def _build(path: Path, content: Mapping[str, Any], machines: Mapping[str, Mappin
         hosts=hosts,
         rootfs={name: _rootfs(name, table) for name, table in content.get("rootfs", {}).items()},
         machines={name: _machine(name, table, hosts) for name, table in machines.items()},
+        images={name: _windows_image(name, table) for name, table in content["image"].items()},
         release=Release(release["name"] or project.name, tuple(release["machines"])),
     )
 
@@ -135,9 +149,7 @@ def _rootfs(name: str, table: Mapping[str, Any]) -> Rootfs:
 def _machine(name: str, table: Mapping[str, Any], hosts: Mapping[str, Host]) -> Machine:
     values = fill(table, keys.MACHINE)
     del values["extends"], values["template"]
-    values["disks"] = tuple(
-        Disk(disk.get("rootfs"), disk.get("size_mib", 0), disk.get("readonly", False)) for disk in values["disks"]
-    )
+    values["disks"] = _disks(values["disks"])
     for key in ("checks", "driver_args", "carries"):
         values[key] = tuple(values[key])
     values["timeouts"] = Timeouts(**values["timeouts"])
@@ -145,3 +157,19 @@ def _machine(name: str, table: Mapping[str, Any], hosts: Mapping[str, Host]) -> 
     host = hosts[values["host"]].qemu
     values["qemu"] = _qemu(vars(host), table.get("qemu", {}))
     return Machine(name, **values)
+
+
+def _disks(tables: Iterable[Mapping[str, Any]]) -> tuple[Disk, ...]:
+    return tuple(
+        Disk(disk.get("rootfs"), disk.get("size_mib", 0), disk.get("readonly", False)) for disk in tables
+    )
+
+
+def _windows_image(name: str, table: Mapping[str, Any]) -> WindowsImage:
+    values = fill(table, keys.WINDOWS_IMAGE)
+    values["disks"] = _disks(values["disks"])
+    values["checks"] = tuple(values["checks"])
+    values["timeouts"] = Timeouts(**values["timeouts"])
+    computer = {"cpu": keys.IMAGE_CPUS[windows.targets()[values["nt"]].arch], "smp": 1}
+    values["qemu"] = _qemu(computer, table.get("qemu", {}))
+    return WindowsImage(name, **values)

@@ -73,6 +73,13 @@ CHECKS = frozenset(
 )
 
 
+# Of these, what can be done where nobody answers questions (runtime/launcher/image).
+IMAGE_CHECKS = frozenset(
+    {"uname", "memory", "disk", "names", "timers", "fpu", "state", "forks", "doors", "accounts",
+     "poweroff", "second-guest", "unload"}
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Project:
     """`default` is the machine that ./doit boots; `epoch` the time (Unix) that built files carry."""
@@ -317,6 +324,30 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class WindowsImage:
+    """A machine of kind windows-image: a disk image of an NT, which is the user's, and the guest that is tried in it.
+
+    `image` is a path (runtime.launcher.image.path_of); `format` None for what the file itself says; `serial` the
+    port that verdicts come by. In `timeouts`, `boot` is until the image has run its hook.
+    """
+
+    name: str
+    title: str
+    image: str
+    format: str | None
+    nt: str
+    kernel: str
+    initramfs: str
+    disks: tuple[Disk, ...]
+    memory_mib: int
+    cmdline: str
+    checks: tuple[str, ...]
+    serial: str
+    timeouts: Timeouts
+    qemu: Qemu
+
+
+@dataclass(frozen=True)
 class Release:
     """What `./doit release` packs; with no machine named, the default one."""
 
@@ -337,6 +368,7 @@ class Declaration:
     rootfs: dict[str, Rootfs]
     machines: dict[str, Machine]
     release: Release
+    images: dict[str, WindowsImage] = field(default_factory=dict)  # machines, too, but of kind windows-image
 
     def kernels_of(self, machine: Machine) -> tuple[str, ...]:
         """The kernels that a machine boots: its own, and that of the machine it is beside."""

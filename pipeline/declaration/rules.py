@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.declaration.inherit import Merged
-from pipeline.declaration.keys import MACHINE, QEMU_DEFAULTS
+from pipeline.declaration.keys import MACHINE, QEMU_DEFAULTS, WINDOWS_IMAGE
 from pipeline.declaration.model import FOR_HOSTS, GUESTS_OF_HOST, IN_MEMORY
 from pipeline.declaration.positions import KeyPath
 from pipeline.declaration.schema import Faults, suggestion
+from toolchain import windows
 from toolchain.compilers import compilers
 from toolchain.kernels import series
 
@@ -256,7 +257,35 @@ def scenario_fits(content: Content, machines: Machines, root: Path, faults: Faul
                 faults.add(("machine", machine.name, *path), message, at=machine.origin("machine", *path))
 
 
+def windows_images_fit(content: Content, machines: Machines, root: Path, faults: Faults) -> None:
+    """What runs in a disk image: a kernel for that Windows, in an initramfs, in less memory than the computer has."""
+    for name, image in content.get("image", {}).items():
+        kernel = content.get("kernel", {}).get(image.get("kernel"), {}).get("arch")
+        target = windows.targets().get(image.get("nt"))
+        if kernel and target and kernel not in GUESTS_OF_HOST[target.arch]:
+            message = f'an {kernel} kernel ("{image["kernel"]}") cannot run beside {target.name}'
+            faults.add(("machine", name, "kernel"), message)
+        loaded = content.get("rootfs", {}).get(image.get("initramfs"), {})
+        if loaded.get("kind", "initramfs") != "initramfs":
+            message = f'"{image["initramfs"]}" is of kind {loaded["kind"]}; expected one of kind initramfs'
+            faults.add(("machine", name, "initramfs"), message)
+        if _differ(kernel, loaded.get("arch")):
+            message = f'"{image["initramfs"]}" is for {loaded["arch"]}, the kernel is {kernel}'
+            faults.add(("machine", name, "initramfs"), message)
+        room = image.get("qemu", {}).get("memory_mib", QEMU_DEFAULTS.memory_mib)
+        memory = image.get("memory_mib", WINDOWS_IMAGE.keys["memory_mib"].default)
+        if memory + HOST_NEEDS_MIB > room:
+            message = f"{memory} MiB for a guest and {HOST_NEEDS_MIB} MiB for Windows itself are more than the " \
+                      f"computer's {room} MiB (qemu.memory_mib)"
+            faults.add(("machine", name, "memory_mib"), message)
+        for index, disk in enumerate(image.get("disks", ())):
+            if content.get("rootfs", {}).get(disk.get("rootfs"), {}).get("kind") in IN_MEMORY:
+                path = ("machine", name, "disks", index, "rootfs")
+                faults.add(path, f'"{disk["rootfs"]}" is no disk; expected one of kind ext2, ext3, ext4 or debian')
+
+
 RULES: tuple[Rule, ...] = (
+    windows_images_fit,
     patch_folders,
     fragment_files,
     files_of_the_checkout,

@@ -110,10 +110,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Variant:
-    """A table whose key `tag` says which keys it has: a git source has others than a tarball."""
+    """A table whose key `tag` says which keys it has: a git source has others than a tarball.
+
+    `default` is what a table without that key is.
+    """
 
     tag: str
     tables: Mapping[str, Table]
+    default: str = ""
     expected: str = "a table"
 
 
@@ -274,6 +278,8 @@ class _Checker:
             return self._named(path, value, kind)
         if isinstance(kind, Variant):
             words = frozenset(kind.tables)
+            if kind.tag not in value and kind.default:
+                return self._table(path, value, kind.tables[kind.default])
             if kind.tag not in value:
                 self.faults.add(path, f'the key "{kind.tag}" is missing: one of {", ".join(sorted(words))}')
                 return _BAD

@@ -16,6 +16,7 @@ from pipeline.digest import sha256_file
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 from runtime import launcher
+from runtime.launcher import image as windows_image
 
 ROOT = Path(__file__).resolve().parents[2]
 DECLARATION = load(ROOT / "colinux.toml")
@@ -60,6 +61,18 @@ def test_machine(name: str) -> None:
     assert sum(1 for _ in suite.iter("testcase")) >= len(asked)
     console = (PATHS.boot(name) / "host-console.log").read_text(errors="replace").splitlines()
     assert console[0].endswith(f"./doit boot:{name}")
+
+
+@pytest.mark.parametrize("name", DECLARATION.images)
+def test_windows_image(name: str) -> None:
+    reason = windows_image.missing(DECLARATION.images[name], DECLARATION)
+    if reason:
+        pytest.skip(reason)
+    try:
+        verdict = windows_image.judge(name, DECLARATION, PATHS, lock_digest=lock.load(ROOT / "colinux.lock").digest())
+    except UserError as error:
+        pytest.skip(str(error))
+    assert verdict.outcome.verdict == "pass", verdict.outcome.reason
 
 
 def test_default_leads_to_the_default_machine() -> None:
