@@ -18,6 +18,7 @@ static const struct {
 	{ "state", check_state, "[SECONDS [DISK]]  segments, debug registers, entries, modes" },
 	{ "timers", check_timers, "[COUNT]  10 ms and 1 ms sleeps" },
 	{ "clock", check_clock, "[MILLISECONDS]  clocks against each other" },
+	{ "stamp", check_stamp, "the wall clock at a moment of the time stamp counter" },
 	{ "forks", check_forks, "[COUNT]  fork, exec and wait" },
 	{ "mem", check_mem, "[MIB]  fill memory and read it back" },
 	{ "doors", check_doors, "ways from root into ring 0" },

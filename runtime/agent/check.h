@@ -40,6 +40,7 @@ int check_fpu(int argc, char **argv);
 int check_state(int argc, char **argv);
 int check_timers(int argc, char **argv);
 int check_clock(int argc, char **argv);
+int check_stamp(int argc, char **argv);
 int check_forks(int argc, char **argv);
 int check_mem(int argc, char **argv);
 int check_doors(int argc, char **argv);

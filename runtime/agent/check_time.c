@@ -101,3 +101,33 @@ int check_clock(int argc, char **argv)
 	       (double)(m - m0) / 1e9, (double)(w - w0) / 1e9, reads, back, (double)w / 1e9);
 	return back ? CHECK_FAULT : CHECK_OK;
 }
+
+#define STAMPS	2000
+
+/*
+ * The wall clock at a moment of the CPU's own counter, which guest and host share:
+ * two stamps of one tell how fast its clock goes, and with the other's the same of
+ * both, however long it took to ask them. Of many the one that was not interrupted:
+ * `width` is how many cycles it can be off.
+ */
+int check_stamp(int argc, char **argv)
+{
+	unsigned long long before, after, width = ~0ull, tsc = 0;
+	long long wall, best = 0;
+	int i;
+
+	(void)argc;
+	(void)argv;
+	for (i = 0; i < STAMPS; i++) {
+		before = __builtin_ia32_rdtsc();
+		wall = check_wall_ns();
+		after = __builtin_ia32_rdtsc();
+		if (after - before >= width)
+			continue;
+		width = after - before;
+		tsc = before + width / 2;
+		best = wall;
+	}
+	printf("tsc=%llu\nepoch=%.6f\nwidth=%llu\n", tsc, (double)best / 1e9, width);
+	return CHECK_OK;
+}

@@ -3,8 +3,9 @@
 
 A guest without clock interrupts of its own has its ticks replayed when it gets
 the CPU back: what is lost there adds up, and a short check would not see it.
-The two clocks are read through the agents, the host's before and after the
-guest's: half of the time between is what the reading is uncertain by.
+To ask one after the other what time it is takes tens of milliseconds on a busy
+computer. But both count by the same time stamp counter, so each is asked for a
+stamp, its clock at a moment of that counter, at the beginning and at the end.
 """
 
 from __future__ import annotations
@@ -21,9 +22,8 @@ from runtime.launcher.verdict import Stop, judge_unresponsive
 
 SECONDS = 600.0
 LIMIT = 0.050  # seconds that the clocks may drift apart meanwhile
-FINE = LIMIT / 5    # what a reading should be uncertain by, at most; a busy computer needs many to get one
-READINGS, READINGS_MOST = 12, 400
-EPOCH = "colinux-check clock 0"  # prints epoch=<seconds since 1970>
+STAMP = "colinux-check stamp"
+RESOLUTION = 1e-6  # seconds: gettimeofday's
 
 # Processes, computation and memory at once, so that the guest never idles.
 LOAD = (
@@ -34,34 +34,50 @@ LOAD = (
 
 
 @dataclass(frozen=True)
-class Offset:
-    """How far a guest's clock is ahead of the host's, in seconds, and what that is uncertain by."""
+class Stamp:
+    """A clock (seconds since 1970) at a moment of the time stamp counter; `width` cycles wide."""
+
+    tsc: int
+    epoch: float
+    width: int
+
+
+def stamp(text: str) -> Stamp:
+    """What colinux-check stamp has printed."""
+    said = values(text)
+    return Stamp(int(said.get("tsc", "0")), number(said, "epoch"), int(said.get("width", "0")))
+
+
+def of_guest(lab: Lab, guest: Guest) -> Stamp:
+    """The guest's. Raises Stop when it cannot give one."""
+    status, text = guest.run(STAMP, lab.check_limit)
+    if status:
+        raise Stop(judge_unresponsive(STAMP, guest.console, lab.check_limit))
+    return stamp(text)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far a clock went ahead of the host's, in seconds, and what that is uncertain by."""
 
     seconds: float
     uncertain: float
 
 
-def offset(lab: Lab, guest: Guest) -> Offset:
-    """The best of several readings, the one that took the shortest time; of more, while none is fine enough."""
-    readings: list[Offset] = []
-    while len(readings) < READINGS or (
-        len(readings) < READINGS_MOST and min(one.uncertain for one in readings) > FINE
-    ):
-        before = number(values(lab.host.ask(EPOCH)), "epoch")
-        status, text = guest.run(EPOCH, lab.check_limit)
-        after = number(values(lab.host.ask(EPOCH)), "epoch")
-        if status:
-            raise Stop(judge_unresponsive(EPOCH, guest.console, lab.check_limit))
-        inside = number(values(text), "epoch")
-        readings.append(Offset(inside - (before + after) / 2, (after - before) / 2))
-    return min(readings, key=lambda one: one.uncertain)
+def drift(guest: tuple[Stamp, Stamp], host: tuple[Stamp, Stamp]) -> Drift:
+    """Between the guest's two stamps; the host's two say how many cycles a second of the host's has."""
+    rate = (host[1].tsc - host[0].tsc) / (host[1].epoch - host[0].epoch)
+    seconds = guest[1].epoch - guest[0].epoch - (guest[1].tsc - guest[0].tsc) / rate
+    widths = sum(one.width for one in (*guest, *host))
+    return Drift(seconds, widths / rate + 4 * RESOLUTION)
 
 
 @contextmanager
 def kept(lab: Lab, guests: Sequence[Guest]) -> Iterator[None]:
     """Minutes of load in every guest, around whatever else is done; then its clock must be where it was."""
     watch = Stopwatch()
-    first = [offset(lab, guest) for guest in guests]
+    host = stamp(lab.host.ask(STAMP))
+    first = [of_guest(lab, guest) for guest in guests]
     runs = [(guest, guest.begin(script, 0)) for guest in guests for script in LOAD]
     try:
         yield
@@ -72,12 +88,14 @@ def kept(lab: Lab, guests: Sequence[Guest]) -> Iterator[None]:
         for guest, run in runs:
             guest.agent.kill(run)
         lab.host.pump.until(lambda: all(run.ended for _, run in runs), 20 * lab.setting.factor)
-    for guest, begin in zip(guests, first, strict=True):
-        end = offset(lab, guest)
-        drift, uncertain = end.seconds - begin.seconds, end.uncertain + begin.uncertain
+    last = [of_guest(lab, guest) for guest in guests]
+    hosts = host, stamp(lab.host.ask(STAMP))
+    for guest, *stamps in zip(guests, first, last, strict=True):
+        seen = drift((stamps[0], stamps[1]), hosts)
+        known = f"{seen.seconds * 1e3:+.3f} ms (known to {seen.uncertain * 1e3:.3f} ms)"
         lab.report.add(
             "clock-kept" + (f"@{guest.slot}" if len(guests) > 1 else ""),
-            abs(drift) + uncertain <= LIMIT,    # not only "may be": it has to be known
-            f"{drift * 1e3:+.1f} ms (known to {uncertain * 1e3:.1f} ms) after {watch.seconds:.0f} s of load",
+            abs(seen.seconds) + seen.uncertain <= LIMIT,    # not only "may be": it has to be known
+            f"{known} after {watch.seconds:.0f} s of load",
             watch.seconds,
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from launcher_kit import compiled
 
+from runtime.launcher import clock
 from runtime.launcher.checks import STATE_OK, values
 
 PTRACE_GETREGS, PTRACE_SETREGS = 12, 13
@@ -233,6 +234,27 @@ def test_sleeps_and_clocks(program: Path) -> None:
     assert status == 0
     assert 0.2 <= float(said["monotonic_s"]) < 5
     assert abs(float(said["epoch"]) - time.time()) < 5
+
+
+def test_two_stamps_tell_how_fast_the_clock_goes(program: Path) -> None:
+    """Those of one clock do not drift apart, whatever happened between them; and they come one after the other."""
+    made = []
+    for _ in range(4):
+        began = time.time()
+        status, said = run(program, "stamp")
+        assert status == 0 and began <= float(said["epoch"]) <= time.time()
+        made.append(clock.Stamp(int(said["tsc"]), float(said["epoch"]), int(said["width"])))
+        time.sleep(0.2)
+    assert [one.tsc for one in made] == sorted(one.tsc for one in made)
+    seen = clock.drift((made[1], made[2]), (made[0], made[3]))
+    assert abs(seen.seconds) < 0.01 and seen.uncertain < 0.01
+
+
+def test_a_drift_is_what_one_clock_went_more_than_the_other() -> None:
+    host = clock.Stamp(0, 1000.0, 100), clock.Stamp(2_000_000_000 * 600, 1600.0, 300)
+    guest = clock.Stamp(2_000_000_000, 5001.0, 0), clock.Stamp(2_000_000_000 * 501, 5501.25, 400)
+    seen = clock.drift(guest, host)
+    assert abs(seen.seconds - 0.25) < 1e-9 and abs(seen.uncertain - (400e-9 + 4e-6)) < 1e-12
 
 
 def test_load(program: Path) -> None:
