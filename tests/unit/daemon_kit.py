@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import daemon as pipeline_daemon
@@ -42,7 +43,9 @@ FLAGS = (
     *(f"-I{PATHS.root / folder}" for folder in ("runtime/abi", "runtime/daemon", "runtime/client")),
     f"-I{HARNESS}",
 )
-SUPPORT = ("check_failed", "fake_driver", "fake_wire", "guest", "console_guest", "p9_client")
+SUPPORT = ("check_failed", "fake_driver", "fake_wire", "guest", "console_guest", "p9_client", "zoo")
+# What of the clients is tested like the daemon's own parts.
+CLIENT_PARTS = ("json_read",)
 # A report of theirs must be told from an exit code of the daemon.
 ENVIRONMENT = {
     "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:handle_abort=0",
@@ -103,7 +106,7 @@ def _link(folder: Path, product: tuple[Path, ...], harness: list[Path]) -> None:
     for path in harness:
         if path.stem.startswith(("test_", "fuzz_")):
             frame = ("check",) if path.stem.startswith("test_") else ()
-            link(path.stem.replace("_", "-"), *library, *SUPPORT, *frame, path.stem)
+            link(path.stem.replace("_", "-"), *library, *CLIENT_PARTS, *SUPPORT, *frame, path.stem)
 
 
 # --- kernels made by hand ---------------------------------------------------------------------
@@ -175,6 +178,36 @@ def kernel(
     head = header(len(segments)) if head is None else head
     front = (head + b"".join(segments)).ljust(PAGE, b"\0")
     return front + TEXT + DATA + notes
+
+
+# --- fuzzers ------------------------------------------------------------------------------------
+
+
+def inputs(usual: int) -> int:
+    """How many inputs a fuzzer gets: so many as a rule, $COLINUX_FUZZ before a release."""
+    return int(os.environ.get("COLINUX_FUZZ", usual))
+
+
+def fuzz(
+    folder: Path, program: str, *arguments: str | Path, count: int, seed: int = 1, corpus: Sequence[Path] = ()
+) -> tuple[list[int], str]:
+    """Run tests/unit/daemon/PROGRAM.c in the folder; returns the numbers that it prints, and what it says.
+
+    Its arguments: those given, the seed, the count, the corpus. The sanitizers stop it at the first fault.
+    """
+    done = subprocess.run(
+        [programs() / program, *arguments, str(seed), str(count), *corpus],
+        cwd=folder,
+        text=True,
+        errors="backslashreplace",
+        capture_output=True,
+        check=False,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        timeout=60 + count // 10,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [int(word) for word in done.stdout.split()], done.stderr
 
 
 # --- daemons ------------------------------------------------------------------------------------

@@ -4,45 +4,50 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import daemon_kit
+import pytest
 import tomli
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 CORPUS = sorted((Path(__file__).parent / "data/conf").glob("*.conf"))
 
-# The whole run, before a release: COLINUX_FUZZ=1000000.
-INPUTS = int(os.environ.get("COLINUX_FUZZ", "60000"))
-
 SETTINGS = settings(
     max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
-def fuzz(*arguments: str | Path) -> tuple[int, int]:
-    """How many texts were accepted, how many refused; every one was one of both."""
-    done = subprocess.run(
-        [daemon_kit.programs() / "fuzz-options", *arguments],
-        text=True, capture_output=True, check=False, env=daemon_kit.environment(), timeout=3600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    accepted, refused = (int(word) for word in done.stdout.split())
-    return accepted, refused
+@pytest.mark.fuzz
+def test_texts_out_of_pieces(tmp_path: Path) -> None:
+    count = daemon_kit.inputs(15000)
+    (accepted, refused), _ = daemon_kit.fuzz(tmp_path, "fuzz-options", count=count)
+    assert accepted + refused == count and min(accepted, refused) > count // 100
 
 
-def test_texts_out_of_pieces() -> None:
-    accepted, refused = fuzz("1", str(INPUTS // 4))
-    assert accepted + refused == INPUTS // 4 and min(accepted, refused) > INPUTS // 400
+@pytest.mark.fuzz
+def test_mutations_of_the_corpus(tmp_path: Path) -> None:
+    count = daemon_kit.inputs(60000)
+    (accepted, refused), _ = daemon_kit.fuzz(tmp_path, "fuzz-options", count=count, seed=2, corpus=CORPUS)
+    assert accepted + refused == count and min(accepted, refused) > count // 20
 
 
-def test_mutations_of_the_corpus() -> None:
-    accepted, refused = fuzz("2", str(INPUTS), *CORPUS)
-    assert accepted + refused == INPUTS and min(accepted, refused) > INPUTS // 20
+@pytest.mark.fuzz
+def test_damaged_overlays(tmp_path: Path) -> None:
+    """Each is refused, or holds what its format says."""
+    count = daemon_kit.inputs(3000)
+    (refused, taken), _ = daemon_kit.fuzz(tmp_path, "fuzz-overlay", count=count)
+    assert refused + taken == count and min(refused, taken) > count // 20
+
+
+@pytest.mark.fuzz
+def test_answers_that_are_no_json(tmp_path: Path) -> None:
+    """What colinux-ctl and colinux-console read."""
+    (found, missed), _ = daemon_kit.fuzz(tmp_path, "fuzz-json", count=daemon_kit.inputs(20000))
+    assert min(found, missed) > 10000
 
 
 def run(folder: Path, text: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -247,19 +247,11 @@ def test_damaged_kernels_are_refused_or_loaded(
         refused(done)
 
 
-def test_fifty_thousand_damaged_kernels(tmp_path: Path) -> None:
+@pytest.mark.fuzz
+def test_damaged_kernels_by_the_thousand(tmp_path: Path) -> None:
     """The same in one process, and what passes the checks is loaded into (fake) guest memory."""
     (tmp_path / "vmlinux").write_bytes(WHOLE)
-    done = subprocess.run(
-        [daemon_kit.programs() / "fuzz-kernel", "vmlinux", "1", "50000"],
-        cwd=tmp_path,
-        text=True,
-        capture_output=True,
-        check=False,
-        env=daemon_kit.environment(),
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    refused_count, loaded = (int(word) for word in done.stdout.split())
-    assert refused_count + loaded == 50000
+    count = daemon_kit.inputs(50000)
+    (refused_count, loaded), _ = daemon_kit.fuzz(tmp_path, "fuzz-kernel", "vmlinux", count=count)
+    assert refused_count + loaded == count
     assert loaded > 1000  # the fuzzer gets past the checks, too

@@ -97,15 +97,12 @@ def test_a_good_kernel_passes(tmp_path: Path) -> None:
     assert "ABI 2" in done.stdout and "entry 0xc0100010, shared area at 0xfffe0000" in done.stdout
 
 
-def test_forty_thousand_damaged_kernels(tmp_path: Path) -> None:
+@pytest.mark.fuzz
+def test_damaged_kernels_by_the_thousand(tmp_path: Path) -> None:
     (tmp_path / "vmlinux").write_bytes(WHOLE)
-    done = subprocess.run(
-        [daemon_kit.programs() / "fuzz-kernel", "vmlinux", "2", "40000"],
-        cwd=tmp_path, text=True, capture_output=True, check=False, env=daemon_kit.environment(), timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    refused, loaded = (int(word) for word in done.stdout.split())
-    assert refused + loaded == 40000
+    count = daemon_kit.inputs(40000)
+    (refused, loaded), _ = daemon_kit.fuzz(tmp_path, "fuzz-kernel", "vmlinux", count=count, seed=2)
+    assert refused + loaded == count
     assert loaded > 1000
 
 
