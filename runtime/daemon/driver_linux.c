@@ -89,6 +89,12 @@ enum os_call os_driver_call(struct os_driver *driver, u32 request, void *argumen
 	}
 }
 
+bool os_driver_reason(struct os_driver *driver, char *text, size_t size)
+{
+	(void)driver, (void)text, (void)size;
+	return false;
+}
+
 void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writable)
 {
 	void *address = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED,

@@ -82,6 +82,8 @@ static DWORD request_bytes(u32 request, bool *answers)
 	case CO_NR_MAP:
 	case CO_NR_UNMAP:
 		return sizeof(struct co_map);
+	case CO_NR_LOG:
+		return sizeof(struct co_log);
 	default:
 		return 0;
 	}
@@ -127,6 +129,17 @@ enum os_call os_driver_call(struct os_driver *driver, u32 request, void *argumen
 	    GetOverlappedResult(driver->handle, &overlapped, &got, TRUE))
 		return OS_CALL_OK;
 	return result_of(GetLastError());
+}
+
+/* Nobody who runs a guest sees what the kernel's debugger is told. */
+bool os_driver_reason(struct os_driver *driver, char *text, size_t size)
+{
+	struct co_log log = { .size = sizeof(log) };
+
+	if (os_driver_call(driver, CO_NR_LOG, &log) != OS_CALL_OK || !log.lines)
+		return false;
+	snprintf(text, size, "the driver says: %.*s", (int)sizeof(log.text) - 1, log.text);
+	return true;
 }
 
 void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writable)

@@ -119,6 +119,10 @@ struct os_driver *os_driver_open(struct error *error);
 void os_driver_close(struct os_driver *driver);
 /* argument: the request's structure (NULL for KICK), its size field set. */
 enum os_call os_driver_call(struct os_driver *driver, u32 request, void *argument);
+/* Why the driver has just answered OS_CALL_CANNOT, in its own words. False: only the host
+ * kernel's log has them. */
+#define OS_REASON_SIZE	320u
+bool os_driver_reason(struct os_driver *driver, char *text, size_t size);
 /* Maps guest memory or the shared area (CO_MMAP_*); NULL: os_last_error(). */
 void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writable);
 void os_driver_unmap(struct os_driver *driver, void *address, u64 bytes);

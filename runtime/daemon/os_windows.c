@@ -208,6 +208,7 @@ int os_change_folder(const char *path, struct error *error)
 FILE *os_fopen(const char *path, const char *mode)
 {
 	wchar_t *wide = wide_of(path), wide_mode[8] = { 0 };
+	DWORD attributes;
 	FILE *file;
 	size_t i;
 
@@ -218,6 +219,12 @@ FILE *os_fopen(const char *path, const char *mode)
 	for (i = 0; mode[i] && i < 7; i++)
 		wide_mode[i] = mode[i];
 	file = _wfopen(wide, wide_mode);
+	if (!file && errno == EACCES) {
+		/* the C library does not tell a folder from a file of somebody else's */
+		attributes = GetFileAttributesW(wide);
+		errno = attributes != INVALID_FILE_ATTRIBUTES && attributes & FILE_ATTRIBUTE_DIRECTORY ?
+			EISDIR : EACCES;
+	}
 	free(wide);
 	return file;
 }

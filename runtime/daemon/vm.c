@@ -4,15 +4,22 @@
 
 #include <string.h>
 
-static const char *call_error(enum os_call result)
+/* words: room for the driver's own, where the system lets it say some. */
+static const char *call_error(struct vm *vm, enum os_call result, char words[OS_REASON_SIZE])
 {
+	static const char cannot[] = "this host cannot run this guest; ";
+	size_t used = strlen(cannot);
+
 	switch (result) {
 	case OS_CALL_ENDED:
 		return "the guest has ended";
 	case OS_CALL_UNKNOWN:
 		return "the driver does not know this request";
 	case OS_CALL_CANNOT:
-		return "this host cannot run this guest; the host kernel's log says why";
+		strcpy(words, cannot);
+		if (!os_driver_reason(vm->driver, words + used, OS_REASON_SIZE - used))
+			strcpy(words + used, "the host kernel's log says why");
+		return words;
 	default:
 		return os_last_error();
 	}
@@ -21,6 +28,7 @@ static const char *call_error(enum os_call result)
 int vm_open(struct vm *vm, struct error *error)
 {
 	struct co_version version = { .size = sizeof(version) };
+	char words[OS_REASON_SIZE];
 	enum os_call result;
 
 	memset(vm, 0, sizeof(*vm));
@@ -39,7 +47,7 @@ int vm_open(struct vm *vm, struct error *error)
 	else
 		error_set_code(error, EXIT_VERSION_MISMATCH,
 			       "the driver does not tell its version (%s); install driver and daemon from one release",
-			       call_error(result));
+			       call_error(vm, result, words));
 	vm_close(vm);
 	return -1;
 }
@@ -62,6 +70,7 @@ int vm_create(struct vm *vm, u64 mem_bytes, u64 image_bytes, const struct co_not
 	      struct error *error)
 {
 	struct co_create *created = &vm->created;
+	char words[OS_REASON_SIZE];
 	enum os_call result;
 
 	memset(created, 0, sizeof(*created));
@@ -79,7 +88,7 @@ int vm_create(struct vm *vm, u64 mem_bytes, u64 image_bytes, const struct co_not
 				 (unsigned long long)mem_bytes >> 20,
 				 (unsigned long long)(image_bytes + (1 << 20) - 1) >> 20);
 	if (result != OS_CALL_OK)
-		return error_set(error, "creating the virtual machine: %s", call_error(result));
+		return error_set(error, "creating the virtual machine: %s", call_error(vm, result, words));
 	if (note->flags & CO_NOTE_I386 ?
 	    guest_memory_map_i386(&vm->memory, vm->driver, created->range, created->nranges, error) :
 	    guest_memory_map(&vm->memory, vm->driver, created->range, created->nranges, error))
@@ -95,13 +104,13 @@ int vm_create(struct vm *vm, u64 mem_bytes, u64 image_bytes, const struct co_not
 
 int vm_start(struct vm *vm, struct co_start *start, struct error *error)
 {
+	char words[OS_REASON_SIZE];
 	enum os_call result;
 
 	start->size = sizeof(*start);
 	result = os_driver_call(vm->driver, CO_NR_START, start);
-
 	if (result != OS_CALL_OK)
-		return error_set(error, "starting the guest: %s", call_error(result));
+		return error_set(error, "starting the guest: %s", call_error(vm, result, words));
 	return 0;
 }
 

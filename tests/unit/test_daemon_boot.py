@@ -57,6 +57,8 @@ DRIVERS = {
     "old": (3, "the driver speaks ABI version 1, this daemon version 2; install both from one release"),
     "nomem": (255, "the host has no 64 MiB for the guest"),
     "cannot": (255, "this host cannot run this guest; the host kernel's log says why"),
+    "cannot: the driver says: no": (255, "creating the virtual machine: this host cannot run this guest; the driver says: no\n"),
+    f"cannot: {'x' * 400}": (255, "cannot run this guest; " + "x" * 286 + "\n"),
 }
 
 

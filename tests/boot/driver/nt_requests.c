@@ -13,17 +13,13 @@
 
 #include "driver.h"
 #include "../../../runtime/windows/colinux_nt.h"
+#include "nt_malformed.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* tests/nt/irp.c: any request. */
 struct nt_raw { u32 code, in, out; u32 status; u64 buffer; };
 #define NT_RAW	_IOWR('N', 1, struct nt_raw)
-
-#define SUCCESS			0u
-#define INVALID_PARAMETER	0xc000000du
-#define INVALID_DEVICE_REQUEST	0xc0000010u
-#define DEVICE_BUSY		0x80000011u
 
 static u32 ask(int fd, u32 code, void *buffer, u32 in, u32 out)
 {
@@ -39,55 +35,9 @@ static void expect(u32 got, u32 want, const char *what, u32 code)
 	result(got == want, what, "code %x: %x, not %x", code, got, want);
 }
 
-static const struct { u32 nr, in, out; } requests[] = {
-	{ CO_NR_VERSION, sizeof(struct co_version), sizeof(struct co_version) },
-	{ CO_NR_CREATE, sizeof(struct co_create), sizeof(struct co_create) },
-	{ CO_NR_START, sizeof(struct co_start), 0 },
-	{ CO_NR_RUN, sizeof(struct co_run), sizeof(struct co_run) },
-	{ CO_NR_IRQ, sizeof(struct co_irq), 0 },
-	{ CO_NR_KICK, 0, 0 },
-	{ CO_NR_STATS, sizeof(struct co_stats), sizeof(struct co_stats) },
-	{ CO_NR_POOL, sizeof(struct co_pool), sizeof(struct co_pool) },
-	{ CO_NR_MAP, sizeof(struct co_map), sizeof(struct co_map) },
-	{ CO_NR_UNMAP, sizeof(struct co_map), 0 },
-	{ CO_NR_LOG, sizeof(struct co_log), sizeof(struct co_log) },
-};
-
-static void test_lengths(int fd)
+static u32 ask_where(void *where, u32 code, void *buffer, u32 in, u32 out)
 {
-	static u32 buffer[2048];
-	unsigned int i;
-
-	for (i = 0; i < COUNT(requests); i++) {
-		u32 code = CO_NT_IOC(requests[i].nr), in = requests[i].in, out = requests[i].out;
-
-		memset(buffer, 0, sizeof(buffer));
-		buffer[0] = in;
-		expect(ask(fd, code, buffer, in + 1, out), INVALID_PARAMETER, "longer input", code);
-		expect(ask(fd, code, buffer, in, out + 1), INVALID_PARAMETER, "longer output", code);
-		expect(ask(fd, code, buffer, 8000, 8000), INVALID_PARAMETER, "8000 bytes", code);
-		if (in) {
-			expect(ask(fd, code, buffer, in - 1, out), INVALID_PARAMETER, "shorter input", code);
-			expect(ask(fd, code, NULL, 0, out), INVALID_PARAMETER, "no input", code);
-			expect(ask(fd, code, buffer, 3, out), INVALID_PARAMETER, "no size in it", code);
-			buffer[0] = in - 1;
-			expect(ask(fd, code, buffer, in, out), INVALID_PARAMETER, "another size", code);
-			buffer[0] = 0;
-			expect(ask(fd, code, buffer, in, out), INVALID_PARAMETER, "size 0", code);
-			buffer[0] = in;
-		}
-		if (out)
-			expect(ask(fd, code, buffer, in, 0), INVALID_PARAMETER, "no output", code);
-		/* method, access and device type are part of the code */
-		expect(ask(fd, code | 3, buffer, in, out), INVALID_DEVICE_REQUEST, "METHOD_NEITHER", code);
-		expect(ask(fd, code & ~0xc000u, buffer, in, out), INVALID_DEVICE_REQUEST,
-		       "FILE_ANY_ACCESS", code);
-		expect(ask(fd, code ^ 0x10000, buffer, in, out), INVALID_DEVICE_REQUEST,
-		       "another device's", code);
-	}
-	expect(ask(fd, CO_NT_IOC(0), buffer, 0, 0), INVALID_DEVICE_REQUEST, "number 0", 0);
-	expect(ask(fd, CO_NT_IOC(9), buffer, 0, 0), INVALID_DEVICE_REQUEST, "number 9", 9);
-	expect(ask(fd, CO_NT_IOC(35), buffer, 0, 0), INVALID_DEVICE_REQUEST, "number 35", 35);
+	return ask(*(int *)where, code, buffer, in, out);
 }
 
 static u32 map(int fd, u32 writable, u64 offset, u64 bytes, u64 address)
@@ -122,9 +72,9 @@ static void test_map(void)
 
 	for (i = 0; i < COUNT(wrong); i++)
 		expect(map(m.fd, wrong[i].writable, wrong[i].offset, wrong[i].bytes, wrong[i].address),
-		       INVALID_PARAMETER, wrong[i].name, i);
-	expect(map(fresh, 0, CO_MMAP_COMM, 4096, 0), DEVICE_BUSY, "MAP before CREATE", 0);
-	expect(ask(fresh, CO_NT_IOC(CO_NR_UNMAP), &arg, sizeof(arg), 0), INVALID_PARAMETER,
+		       NT_INVALID_PARAMETER, wrong[i].name, i);
+	expect(map(fresh, 0, CO_MMAP_COMM, 4096, 0), NT_DEVICE_BUSY, "MAP before CREATE", 0);
+	expect(ask(fresh, CO_NT_IOC(CO_NR_UNMAP), &arg, sizeof(arg), 0), NT_INVALID_PARAMETER,
 	       "UNMAP of nothing", 0);
 	close(fresh);
 	machine_close(&m);
@@ -143,8 +93,8 @@ static void test_synchronous(void)
 	struct co_log log = { .size = sizeof(log) };
 	int fd = open(CO_DEVICE_PATH, O_RDWR | O_SYNC);
 
-	expect(create(fd), INVALID_PARAMETER, "CREATE on a synchronous handle", 0);
-	expect(ask(fd, CO_NT_IOC(CO_NR_LOG), &log, sizeof(log), sizeof(log)), SUCCESS, "LOG", 0);
+	expect(create(fd), NT_INVALID_PARAMETER, "CREATE on a synchronous handle", 0);
+	expect(ask(fd, CO_NT_IOC(CO_NR_LOG), &log, sizeof(log), sizeof(log)), NT_SUCCESS_STATUS, "LOG", 0);
 	result(log.lines && !strcmp(log.text, "the device was opened without FILE_FLAG_OVERLAPPED"),
 	       "LOG says why", "%u: %s", log.lines, log.text);
 	close(fd);
@@ -211,7 +161,8 @@ int main(void)
 {
 	int fd = machine_open();
 
-	test_lengths(fd);
+	nt_wrong_lengths(ask_where, &fd, expect);
+	nt_wrong_codes(ask_where, &fd, expect);
 	close(fd);
 	test_map();
 	test_synchronous();

@@ -2,12 +2,10 @@
 /* A driver without a kernel; see fake_driver.h. */
 #include "fake_driver.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "check.h"
+#include "fake_memory.h"
 
 #define MIB (1ull << 20)
 #define SHARED_BYTES ((CO_DEVICE_PAGES + 1ull) * CO_PAGE_SIZE)
@@ -20,7 +18,7 @@ struct fake_driver fake = {
 
 struct os_driver {
 	struct os_driver *before;	/* whose guest may sleep for ever in it */
-	int memory;	/* the shared pages, then the ranges one after the other */
+	struct fake_memory memory;	/* the shared pages, then the ranges one after the other */
 	struct co_range range[CO_MAX_RANGES];
 	u32 nranges;
 	/* the coroutine; whose turn it is, under the lock */
@@ -80,8 +78,7 @@ struct os_driver *os_driver_open(struct error *error)
 		return NULL;
 	}
 	driver = calloc(1, sizeof(*driver));
-	driver->memory = memfd_create("guest", MFD_CLOEXEC);
-	CHECK(driver->memory >= 0);
+	fake_memory_open(&driver->memory);
 	os_mutex_init(&driver->lock);
 	os_cond_init(&driver->turn);
 	driver->before = open_driver && open_driver->has_thread ? open_driver : NULL;
@@ -99,38 +96,35 @@ void os_driver_close(struct os_driver *driver)
 	/* the guest's thread, if any, sleeps for ever in fake_leave() */
 	for (i = 0; i < driver->nranges && !driver->has_thread; i++)
 		if (!(fake.create.note_flags & CO_NOTE_I386))
-			munmap(views[i], driver->range[i].bytes);
+			fake_memory_unmap(views[i], driver->range[i].bytes);
 		else if (!i)
-			munmap(views[0], fake.create.mem_bytes);
-	close(driver->memory);
+			fake_memory_unmap(views[0], fake.create.mem_bytes);
+	fake_memory_close(&driver->memory);
 	if (driver->has_thread)
 		return;
 	open_driver = driver->before;
 	free(driver);
 }
 
-static void *map(struct os_driver *driver, u64 offset, u64 bytes, int protection)
+bool os_driver_reason(struct os_driver *driver, char *text, size_t size)
 {
-	u64 at = file_offset(driver, offset, bytes);
-	void *address;
-
-	if (at == ~0ull) {
-		errno = EINVAL;
-		return NULL;
-	}
-	address = mmap(NULL, bytes, protection, MAP_SHARED, driver->memory, at);
-	return address == MAP_FAILED ? NULL : address;
+	(void)driver;
+	if (fake.reason)
+		snprintf(text, size, "%s", fake.reason);
+	return fake.reason;
 }
 
 void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writable)
 {
-	return map(driver, offset, bytes, PROT_READ | (writable ? PROT_WRITE : 0));
+	u64 at = file_offset(driver, offset, bytes);
+
+	return at == ~0ull ? NULL : fake_memory_map(&driver->memory, at, bytes, writable);
 }
 
 void os_driver_unmap(struct os_driver *driver, void *address, u64 bytes)
 {
 	(void)driver;
-	munmap(address, bytes);
+	fake_memory_unmap(address, bytes);
 }
 
 /* An i386 guest has exactly what it asked for: its last range is cut, or made longer. */
@@ -144,7 +138,7 @@ static u8 *map_i386(struct os_driver *driver, const struct co_create *create)
 		left -= driver->range[i].bytes;
 	driver->range[i].bytes = left;
 	driver->nranges = i + 1;
-	view = map(driver, CO_MMAP_I386, create->mem_bytes, PROT_READ | PROT_WRITE);
+	view = os_driver_map(driver, CO_MMAP_I386, create->mem_bytes, true);
 	memset(view, 0xa5, create->mem_bytes);
 	return view;
 }
@@ -166,19 +160,17 @@ static void create(struct os_driver *driver, struct co_create *create)
 	}
 	for (i = 0; i < driver->nranges; i++)
 		bytes += driver->range[i].bytes;
-	CHECK(!ftruncate(driver->memory, bytes + create->mem_bytes));
+	fake_memory_size(&driver->memory, bytes + create->mem_bytes);
 	fake.create = *create;
 	if (create->note_flags & CO_NOTE_I386)
 		views[0] = map_i386(driver, create);
 	for (i = 0; i < driver->nranges && !(create->note_flags & CO_NOTE_I386); i++) {
-		views[i] = map(driver, driver->range[i].start, driver->range[i].bytes,
-			       PROT_READ | PROT_WRITE);
+		views[i] = os_driver_map(driver, driver->range[i].start, driver->range[i].bytes, true);
 		/* what the daemon does not write is visible: real memory is not zero */
 		memset(views[i], 0xa5, driver->range[i].bytes < 4 * MIB ? driver->range[i].bytes : 4 * MIB);
 	}
-	fake.comm = map(driver, CO_MMAP_COMM, CO_PAGE_SIZE, PROT_READ | PROT_WRITE);
-	fake.devices = map(driver, CO_MMAP_DEVICES, CO_DEVICE_PAGES * CO_PAGE_SIZE,
-			   PROT_READ | PROT_WRITE);
+	fake.comm = os_driver_map(driver, CO_MMAP_COMM, CO_PAGE_SIZE, true);
+	fake.devices = os_driver_map(driver, CO_MMAP_DEVICES, CO_DEVICE_PAGES * CO_PAGE_SIZE, true);
 	create->code_phys = 0x5000;
 	create->area_phys = 0x700000;
 	create->nranges = driver->nranges;

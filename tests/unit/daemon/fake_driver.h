@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A driver without a kernel: implements os.h's door over a memfd, so that the
+ * A driver without a kernel: implements os.h's door over shared memory, so that the
  * daemon's code runs unchanged against "guest memory" that a test fills.
  */
 #ifndef FAKE_DRIVER_H
@@ -15,6 +15,7 @@ struct fake_driver {
 	u32 abi_version;
 	bool absent;			/* not installed */
 	enum os_call create_result;
+	const char *reason;		/* of that, in the driver's words; NULL: it has none */
 	/* the image's run is taken from range[0]; with this set, CREATE enlarges
 	 * it to image_bytes and starts the others above it */
 	bool scattered;

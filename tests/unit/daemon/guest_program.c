@@ -11,6 +11,13 @@
 #include "check.h"
 #include "guest.h"
 
+#ifndef O_BINARY	/* Windows has files of text, */
+#define O_BINARY	0
+#endif
+#ifndef O_CLOEXEC	/* and hands no file on that it is not told to */
+#define O_CLOEXEC	0
+#endif
+
 #define RUNNING (VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK)
 
 static struct queue queues[CO_NR_VDEV][2];
@@ -117,7 +124,7 @@ static void write_stamps(u32 device, u64 last)
 
 static void dump_memory(const char *name, u64 address, u64 bytes)
 {
-	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_BINARY, 0600);
 
 	CHECK(fd >= 0);
 	while (bytes) {
@@ -137,7 +144,7 @@ static void dump(void)
 	u64 offset = fake.create.note_flags & CO_NOTE_I386 ?
 		     fake.start.boot_params & ~(CO_CHUNK_SIZE - 1) : 0;
 	u8 *params = fake_at(fake.start.boot_params - offset, 8192);
-	FILE *file = fopen("guest.txt", "w");
+	FILE *file = fopen("guest.txt", "wb");
 	u32 initrd[2];
 	u32 i;
 
@@ -232,7 +239,7 @@ static void command(char *line)
 		usleep(device * 1000);
 	else if (!strcmp(word, "hang"))
 		for (;;)
-			pause();
+			sleep(1000);
 	else if (!strcmp(word, "once")) {	/* once COMMAND...: in the first life only */
 		int file = open("once.txt", O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
@@ -265,17 +272,21 @@ static void program(void)
 {
 	/* static: this thread never ends, its stack is nobody's to search for leaks */
 	static char *volatile whole;
-	char *script, *line;
+	char *line, *end;
 
 	/* the daemon may start it anew */
 	memset(queues, 0, sizeof(queues));
 	buffers = 0;
 	guest_release(0);
 	free(whole);
-	script = whole = strdup(getenv("FAKE_GUEST") ? getenv("FAKE_GUEST") : "");
-	while ((line = strsep(&script, ";")))
+	whole = strdup(getenv("FAKE_GUEST") ? getenv("FAKE_GUEST") : "");
+	for (line = whole; *line; line = end) {
+		end = line + strcspn(line, ";");
+		if (*end)
+			*end++ = '\0';
 		if (*line)
 			command(line);
+	}
 }
 
 /* Before main(): how the driver shall behave. */
@@ -291,9 +302,11 @@ __attribute__((constructor)) static void configure(void)
 		fake.abi_version = CO_ABI_VERSION - 1;
 	else if (!strcmp(mode, "nomem"))
 		fake.create_result = OS_CALL_NO_MEMORY;
-	else if (!strcmp(mode, "cannot"))
+	else if (!strncmp(mode, "cannot", 6)) {	/* or "cannot: REASON" */
 		fake.create_result = OS_CALL_CANNOT;
-	else if (!strcmp(mode, "scattered")) {
+		if (mode[6])
+			fake.reason = mode + 8;
+	} else if (!strcmp(mode, "scattered")) {
 		fake.scattered = true;
 		fake.nranges = 20;
 		for (i = 0; i < fake.nranges; i++)

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See fake_memory.h: a memfd. */
+#include "fake_memory.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "check.h"
+
+void fake_memory_open(struct fake_memory *memory)
+{
+	memory->fd = memfd_create("guest", MFD_CLOEXEC);
+	CHECK(memory->fd >= 0);
+}
+
+void fake_memory_size(struct fake_memory *memory, u64 bytes)
+{
+	CHECK(!ftruncate(memory->fd, bytes));
+}
+
+void *fake_memory_map(struct fake_memory *memory, u64 at, u64 bytes, bool writable)
+{
+	void *address = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED,
+			     memory->fd, at);
+
+	return address == MAP_FAILED ? NULL : address;
+}
+
+void fake_memory_unmap(void *address, u64 bytes)
+{
+	munmap(address, bytes);
+}
+
+void fake_memory_close(struct fake_memory *memory)
+{
+	close(memory->fd);
+}
