@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import ntdriver, windowsdaemon
-from pipeline.paths import checkout, remove
+from pipeline.paths import checkout, file_lock, remove
 from pipeline.tasks import Project
 
 # its kits, and the suites that are run here once more
@@ -31,9 +31,11 @@ def wine() -> Iterator[wine_kit.Wine]:
     if not shutil.which(f"{TARGET.prefix}gcc-win32"):
         pytest.skip(f"no compiler for {TARGET.name} is installed (./doit setup installs it)")
     project = Project.here()
-    for work in (f"driver:{TARGET.name}", f"daemon:{TARGET.name}"):
-        project.bring(work)
-    wine = wine_kit.new()
+    # one test process at a time: whoever comes second finds them made
+    with file_lock(checkout().build / "test/wine.lock"):
+        for work in (f"driver:{TARGET.name}", f"daemon:{TARGET.name}"):
+            project.bring(work)
+        wine = wine_kit.new()
     try:
         for product in (windowsdaemon.outputs(TARGET.name, checkout())[0], ntdriver.file(TARGET, checkout())):
             shutil.copy(product, wine.programs)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import digest
-from pipeline.paths import atomic_dir, checkout, file_lock, remove
+from pipeline.paths import atomic_dir, checkout, remove
 from toolchain import windows
 
 # Debian's own: the wrapper in another package looks for 32 bits first.
@@ -185,13 +185,13 @@ def _template() -> Path:
     about = INF.stat()
     root = checkout().build / "test/wine"
     folder = root / digest.of_json([version, about.st_size, about.st_mtime_ns])[:16]
-    with file_lock(root / "lock"):
-        if not folder.exists():
-            for old in root.iterdir():
-                if old.is_dir() and not old.name.isdigit():
-                    remove(old)
-            with atomic_dir(folder) as made:
-                Wine(made).install()
+    if not folder.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        for old in root.iterdir():
+            if not old.name.isdigit():
+                remove(old)
+        with atomic_dir(folder) as made:
+            Wine(made).install()
     return folder / "prefix"
 
 
@@ -210,7 +210,10 @@ def _take(source: Path, target: Path) -> None:
 
 
 def new() -> Wine:
-    """A Windows of this process's, in build/test/wine; what processes that are gone have left there goes."""
+    """A Windows of this process's, in build/test/wine; what processes that are gone have left there goes.
+
+    For one process at a time.
+    """
     template = _template()
     root = template.parents[1]
     for old in root.iterdir():
