@@ -20,7 +20,7 @@ import daemon_kit  # noqa: E402
 
 pytestmark = pytest.mark.build
 
-SUPPORT = ("check_failed", "fake_driver", "guest")
+SUPPORT = ("check_failed", "fake_driver", "fake_memory_linux", "guest")
 
 
 @pytest.fixture(scope="module")
