@@ -76,7 +76,8 @@ def machine_of(toml: str, folder: Path) -> Machine:
     """The one machine that colinux.toml has more, when this is appended to it."""
     checkout = folder / "checkout"
     checkout.mkdir()
-    (checkout / "patches").symlink_to(ROOT / "patches")
+    for folder in ("patches", "runtime"):   # colinux.toml names files of them
+        (checkout / folder).symlink_to(ROOT / folder)
     (checkout / "colinux.toml").write_text((ROOT / "colinux.toml").read_text() + "\n" + toml)
     before = load(ROOT / "colinux.toml").machines
     after = load(checkout / "colinux.toml").machines
