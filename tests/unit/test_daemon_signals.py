@@ -36,8 +36,10 @@ class Running:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # a background job inherits it ignored, one of nohup's SIGHUP, and the daemon would leave it so
-            preexec_fn=lambda: (signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGHUP, signal.SIG_DFL)),
+            # a background job of a script's inherits it and SIGQUIT ignored, one of nohup's SIGHUP, and the daemon would
+            # leave them so
+            preexec_fn=lambda: (signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGHUP, signal.SIG_DFL),
+                                signal.signal(signal.SIGQUIT, signal.SIG_DFL)),
         )
 
     def wait_for_guest(self) -> None:

@@ -93,8 +93,10 @@ void co_leave_panic(const char *format, ...)
  * fs and gs are user mode's even while we are in the kernel. A task switch changes
  * descriptors first and loads these anew afterwards: whoever made a passage in
  * between, and that can only be an NMI or a machine check, would lose a selector
- * which the kernel has yet to save. So: can they be loaded again?
+ * which the kernel has yet to save. So: can they be loaded again, for certain?
  */
+#define CO_SELECTOR_LDT		4	/* a selector's bit: of the LDT's descriptors, not the GDT's */
+
 static inline int co_loadable(unsigned int selector)
 {
 	unsigned int access;
@@ -102,6 +104,10 @@ static inline int co_loadable(unsigned int selector)
 
 	if (selector <= 3)
 		return 1;
+	/* The LDT's: its descriptor in the GDT is written before LDTR is loaded, and the passage
+	 * would load LDTR by what is written. lar sees the LDT that is loaded only. */
+	if (selector & CO_SELECTOR_LDT)
+		return 0;
 	/* a descriptor that there is, and that is present */
 	__asm__ __volatile__("larl %2, %1; setz %0"
 			     : "=q" (good), "=&r" (access) : "r" (selector) : "cc");

@@ -15,6 +15,7 @@
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <asm/ptrace.h>
+#include <asm/segment.h>
 #include "colinux.h"
 
 #ifdef CONFIG_X86_64
@@ -57,7 +58,7 @@ void co_set_text(const char *text, size_t len)
 	co_comm->text_len = len;
 }
 
-/* Could this selector be loaded into a data segment register? */
+/* Is it certain that this selector can be loaded into a data segment register? */
 static __always_inline bool co_loadable(unsigned int selector)
 {
 	unsigned int access;
@@ -65,6 +66,10 @@ static __always_inline bool co_loadable(unsigned int selector)
 
 	if (selector <= 3)
 		return true;
+	/* The LDT's: its descriptor in the GDT is written before LDTR is loaded, and the passage
+	 * would load LDTR by what is written. lar sees the LDT that is loaded only. */
+	if (selector & SEGMENT_TI_MASK)
+		return false;
 	/* a descriptor that there is, and that is present */
 	asm volatile("lar %2, %1; setz %0" : "=q" (good), "=&r" (access) : "r" (selector) : "cc");
 	if (!good || !(access & 0x8000))
