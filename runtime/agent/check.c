@@ -23,7 +23,8 @@ static const struct {
 	{ "mem", check_mem, "[MIB]  fill memory and read it back" },
 	{ "doors", check_doors, "ways from root into ring 0" },
 	{ "spin", check_spin, "[SECONDS]  keep a CPU busy" },
-	{ "bench", check_bench, "cpu|fp|getpid|fork|pipe|sleep|diskseq FILE|diskrand FILE" },
+	{ "bench", check_bench, "cpu|fp|getpid|fork|pipe|sleep, diskseq|diskrand FILE,"
+	  " netsend|nettake|netrtt ADDRESS:PORT, files|fileseq DIR, tty|entropy DEVICE" },
 	{ "pool", check_pool, "[trim]  the host driver's memory pool" },
 	{ "folder", check_folder, "DIR [READONLY]  a host folder, mounted there" },
 	{ "net", check_net, "serve|names|send|take|both|udp|rtt|lookup ...  traffic between two machines" },

@@ -10,7 +10,7 @@
  *	check_time.c	sleeps, clocks
  *	check_load.c	forks, memory, a busy loop
  *	check_doors.c	ways from root into ring 0
- *	check_bench.c	the benchmarks of ./doit bench
+ *	check_bench.c	the benchmarks of ./doit bench (and check_bench_devices.c)
  *	check_driver.c	the host driver's pool
  *	check_folder.c	a host folder, as a file system
  *	check_net.c	streams, datagrams and names, every byte looked at (and check_net_serve.c)

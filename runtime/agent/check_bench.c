@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "check_bench.h"
 
 #define BLOCK 4096
 #define SEQ_CHUNK (1 << 20)
@@ -200,11 +201,15 @@ int check_bench(int argc, char **argv)
 		{ "cpu", bench_cpu }, { "fp", bench_fp }, { "getpid", bench_getpid },
 		{ "fork", bench_fork }, { "pipe", bench_pipe }, { "sleep", bench_sleep },
 		{ "diskseq", bench_diskseq }, { "diskrand", bench_diskrand },
+		{ "netsend", bench_netsend }, { "nettake", bench_nettake }, { "netrtt", bench_netrtt },
+		{ "files", bench_files }, { "fileseq", bench_fileseq },
+		{ "tty", bench_tty }, { "entropy", bench_entropy },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(benches) / sizeof(benches[0]); i++)
 		if (!strcmp(argv[1], benches[i].name))
 			return benches[i].run(argc > 2 ? argv[2] : NULL);
-	fprintf(stderr, "colinux-check: bench: one of cpu fp getpid fork pipe sleep diskseq diskrand\n");
+	fprintf(stderr, "colinux-check: bench: one of cpu fp getpid fork pipe sleep diskseq diskrand"
+		" netsend nettake netrtt files fileseq tty entropy\n");
 	return CHECK_USAGE;
 }

@@ -133,7 +133,7 @@ static int connect_to(const char *host, const char *port, int socktype)
 	return fd;
 }
 
-static int ask(const char *host, const char *port, enum net_op op, uint32_t bytes, uint32_t seed)
+int net_begin(const char *host, const char *port, enum net_op op, uint32_t bytes, uint32_t seed)
 {
 	struct net_ask question = { htonl(NET_MAGIC), htonl(op), htonl(bytes), htonl(seed) };
 	int fd = connect_to(host, port, SOCK_STREAM);
@@ -157,7 +157,7 @@ static void say(const char *name, const struct net_stream *s, double began)
 
 static int send_stream(const char *host, const char *port, uint32_t bytes, uint32_t seed)
 {
-	int fd = ask(host, port, NET_SINK, bytes, seed);
+	int fd = net_begin(host, port, NET_SINK, bytes, seed);
 	double began = check_now();
 	unsigned char data[NET_CHUNK];
 	struct net_answer answer;
@@ -199,7 +199,7 @@ static int whole(const char *name, const struct net_stream *s, uint32_t bytes, d
 
 static int take_stream(const char *host, const char *port, uint32_t bytes, uint32_t seed)
 {
-	int fd = ask(host, port, NET_SOURCE, bytes, seed);
+	int fd = net_begin(host, port, NET_SOURCE, bytes, seed);
 	double began = check_now();
 	unsigned char data[NET_CHUNK];
 	struct net_stream s;
@@ -217,7 +217,7 @@ static int take_stream(const char *host, const char *port, uint32_t bytes, uint3
 /* Sends when the line takes something, reads whenever something is there: neither way may block the other. */
 static int both_streams(const char *host, const char *port, uint32_t bytes, uint32_t seed)
 {
-	int fd = ask(host, port, NET_ECHO, bytes, seed), ended = 0;
+	int fd = net_begin(host, port, NET_ECHO, bytes, seed), ended = 0;
 	double began = check_now();
 	unsigned char out[NET_CHUNK], in[NET_CHUNK];
 	struct net_stream to, from;
@@ -355,7 +355,7 @@ static int round_trips(int argc, char **argv)
 	took = calloc((size_t)count, sizeof(*took));
 	if (!took)
 		return check_unable("net: rtt");
-	fd = ask(argv[2], argv[3], NET_ECHO, 0, 0);
+	fd = net_begin(argv[2], argv[3], NET_ECHO, 0, 0);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	for (long i = 0; i < count; i++) {
 		double began = check_now();

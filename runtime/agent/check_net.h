@@ -8,6 +8,8 @@
  *	SINK	the client sends `bytes` of the stream and its end; the server answers with a struct net_answer
  *	SOURCE	the server sends `bytes` of the stream, and its end
  *	ECHO	the server sends back what it gets, until the end
+ *	DRAIN	as SINK, and POUR as SOURCE, for who measures time: nobody makes or looks at the bytes, which
+ *		costs more than their way does; `good` is how many came
  *
  * A datagram is answered by the same datagram.
  */
@@ -23,7 +25,7 @@
 /* The longest that IPv4 can carry in one datagram is 65507. */
 #define NET_DATAGRAM	60000
 
-enum net_op { NET_SINK = 1, NET_SOURCE, NET_ECHO };
+enum net_op { NET_SINK = 1, NET_SOURCE, NET_ECHO, NET_DRAIN, NET_POUR };
 
 struct net_ask {
 	uint32_t magic;
@@ -59,6 +61,9 @@ long net_read_all(int fd, void *data, size_t n);
 
 /* The first address of a name; exits with CHECK_UNABLE where there is none. */
 struct addrinfo *net_find(const char *host, const char *port, int socktype);
+
+/* A connection on which `op` was asked for; exits with CHECK_UNABLE where there is none. */
+int net_begin(const char *host, const char *port, enum net_op op, uint32_t bytes, uint32_t seed);
 
 int net_serve(int argc, char **argv);
 int net_names(int argc, char **argv);

@@ -51,6 +51,36 @@ static int source(int fd, uint32_t bytes, uint32_t seed)
 	return 0;
 }
 
+/* As sink() and source(), of bytes that are nobody's. */
+static int drain(int fd)
+{
+	unsigned char data[NET_CHUNK];
+	struct net_answer answer = { 0, 0 };
+	uint32_t bytes = 0;
+	long n;
+
+	while ((n = net_read_all(fd, data, sizeof(data))) > 0)
+		bytes += (uint32_t)n;
+	if (n < 0)
+		return -1;
+	answer.good = htonl(bytes);
+	return net_write_all(fd, &answer, sizeof(answer));
+}
+
+static int pour(int fd, uint32_t bytes)
+{
+	static const unsigned char data[NET_CHUNK];
+
+	while (bytes) {
+		size_t n = bytes < sizeof(data) ? bytes : sizeof(data);
+
+		if (net_write_all(fd, data, n))
+			return -1;
+		bytes -= (uint32_t)n;
+	}
+	return 0;
+}
+
 static int echo(int fd)
 {
 	unsigned char data[NET_CHUNK];
@@ -78,6 +108,10 @@ static int serve_stream(int fd)
 		return source(fd, ntohl(ask.bytes), ntohl(ask.seed));
 	case NET_ECHO:
 		return echo(fd);
+	case NET_DRAIN:
+		return drain(fd);
+	case NET_POUR:
+		return pour(fd, ntohl(ask.bytes));
 	}
 	return -1;
 }

@@ -58,6 +58,7 @@ class Scenario:
     around: Around = lambda lab, guests: nullcontext()
     after: Callable[[Lab], None] = lambda lab: None
     guests: int = 1
+    spare: int = 0  # slots that stay empty: their ports are the host's own
 
 
 def play(lab: Lab, scenario: Scenario) -> None:
@@ -86,8 +87,8 @@ def play(lab: Lab, scenario: Scenario) -> None:
 
 
 def slots(scenario: Scenario, checks: Sequence[str], guests: int) -> int:
-    """How many guests may run at once in all of this."""
-    return max(scenario.guests, guests, 2 if "two-guests" in checks else 1)
+    """How many guests may run at once in all of this, and the spare ones."""
+    return max(scenario.guests, guests, 2 if "two-guests" in checks else 1) + scenario.spare
 
 
 # --- stress ----------------------------------------------------------------------------------------

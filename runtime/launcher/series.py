@@ -23,13 +23,15 @@ class Traits:
 
     `hires`: timers finer than a tick (Linux 2.6.21 on i386, 2.6.24 on x86_64).
     `fpu` is the most of "sse" and "avx" whose registers the kernel saves; `state`, by architecture, the
-    kinds of CPU state that its programs can have, exactly.
+    kinds of CPU state that its programs can have, exactly. `devices`: what of "net", "folder" and "entropy" its
+    kernels as configured here have drivers for.
     """
 
     disk: str
     hires: bool
     fpu: str
     state: Mapping[str, frozenset[str]]
+    devices: frozenset[str] = frozenset()
 
     def disk_name(self, number: int) -> str:
         """The device of a guest's n-th disk."""
@@ -37,8 +39,14 @@ class Traits:
 
 
 TRAITS: Mapping[str, Traits] = {
-    "6.1": Traits(disk="/dev/vd{letter}", hires=True, fpu="avx", state={"x86_64": _X86_64}),
-    "2.6.33": Traits(disk="/dev/vd{letter}", hires=True, fpu="avx", state={"x86_64": _X86_64, "i386": _I386}),
+    "6.1": Traits(
+        disk="/dev/vd{letter}", hires=True, fpu="avx", state={"x86_64": _X86_64},
+        devices=frozenset({"net", "folder", "entropy"}),
+    ),
+    "2.6.33": Traits(
+        disk="/dev/vd{letter}", hires=True, fpu="avx", state={"x86_64": _X86_64, "i386": _I386},
+        devices=frozenset({"net", "folder", "entropy"}),
+    ),
     # Its disks are those of a driver of ours: patches/guest-2.4. TLS, SYSENTER and the vDSO came with 2.6.
     "2.4.37": Traits(
         disk="/dev/cobd{number}", hires=False, fpu="sse", state={"i386": _I386 - {"tls", "sysenter"}}

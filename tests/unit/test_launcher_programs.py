@@ -10,14 +10,18 @@ import platform
 import re
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from launcher_kit import compiled
+from test_launcher_net import free_port, serving
 
 from runtime.launcher import clock
 from runtime.launcher.checks import STATE_OK, values
+from tests.bench import ratios
 
 PTRACE_GETREGS, PTRACE_SETREGS = 12, 13
 # user_regs_struct of x86_64 (sys/user.h)
@@ -265,20 +269,60 @@ def test_load(program: Path) -> None:
     assert time.monotonic() - began >= 1
 
 
-@pytest.mark.parametrize("kind", ["cpu", "fp", "getpid", "fork", "pipe", "sleep", "diskseq", "diskrand"])
+@contextlib.contextmanager
+def terminal() -> Iterator[str]:
+    """A terminal whose other end is read."""
+    ours, theirs = os.openpty()
+    name = os.ttyname(theirs)
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # EIO: nobody has it open any more
+            while os.read(ours, 65536):
+                pass
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield name
+    finally:
+        os.close(theirs)
+        reader.join()
+        os.close(ours)
+
+
+@pytest.mark.parametrize("kind", ratios.KINDS)
 def test_every_benchmark_gives_one_figure(program: Path, tmp_path: Path, kind: str) -> None:
     disk = tmp_path / "disk"
     disk.write_bytes(bytes(17 << 20))
-    status, said = run(program, "bench", kind, *([str(disk)] if kind.startswith("disk") else []))
+    with contextlib.ExitStack() as stack:
+        place = {"": [], "disk": [disk], "folder": [tmp_path], "entropy": ["/dev/urandom"]}
+        if kind.startswith("net"):
+            port = free_port()
+            stack.enter_context(serving(program, "serve", port))
+            place["server"] = [f"127.0.0.1:{port}"]
+        if kind == "tty":
+            place["console"] = [stack.enter_context(terminal())]
+        status, said = run(program, "bench", kind, *map(str, place[ratios.KINDS[kind].place]))
     assert status == 0
     [figure] = said.values()
     assert 0 < float(figure) < 60
+    assert [path.name for path in tmp_path.iterdir()] == ["disk"]
+
+
+def test_a_folder_with_a_file_of_that_name_is_left_alone(program: Path, tmp_path: Path) -> None:
+    for name in ("bench", "bench7"):
+        (tmp_path / name).write_text("somebody's")
+    assert run(program, "bench", "fileseq", str(tmp_path))[0] == 3
+    assert run(program, "bench", "files", str(tmp_path))[0] == 3
+    assert (tmp_path / "bench").read_text() == (tmp_path / "bench7").read_text() == "somebody's"
 
 
 @pytest.mark.parametrize(
     ("words", "status"),
     [((), 2), (("nonsense",), 2), (("forks", "many"), 2), (("bench",), 2), (("bench", "diskseq"), 3),
-     (("bench", "diskseq", "/dev/null"), 3), (("mem", "0"), 2), (("pool",), 3), (("true",), 0)],
+     (("bench", "diskseq", "/dev/null"), 3), (("bench", "files"), 2), (("bench", "tty"), 2),
+     (("bench", "entropy", "/dev/null"), 3), (("bench", "netrtt"), 2), (("bench", "netsend", "127.0.0.1:1"), 3),
+     (("mem", "0"), 2), (("pool",), 3), (("true",), 0)],
 )  # fmt: skip
 def test_what_it_cannot_do_it_says(program: Path, words: tuple[str, ...], status: int) -> None:
     done = subprocess.run([program, *words], capture_output=True, text=True, check=False, timeout=60)
