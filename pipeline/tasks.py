@@ -34,7 +34,8 @@ from pipeline import (
 from pipeline import lock as locks
 from pipeline.declaration import load
 from pipeline.declaration.model import Declaration, Kernel, Machine, Rootfs, WindowsImage
-from pipeline.errors import InfrastructureError
+from pipeline.declaration.schema import suggestion
+from pipeline.errors import InfrastructureError, UserError
 from pipeline.lock import Lock
 from pipeline.paths import Paths, checkout
 from pipeline.work import Work
@@ -362,7 +363,8 @@ def boot_image(project: Project, one: WindowsImage) -> None:
 def update_lock(project: Project, names: tuple[str, ...] = ()) -> list[str]:
     """Resolve every source, host and root filesystem anew and write colinux.lock; returns what changed.
 
-    Keeps `project.lock` as it was: the next command reads the new file.
+    Keeps `project.lock` as it was: the next command reads the new file. With `names`, only those groups; raises
+    UserError for one that the declaration does not have.
     """
     lock = project.lock
     wanted = {f"source:{s.name}": functools.partial(sources.resolve, s, project.context)
@@ -371,6 +373,10 @@ def update_lock(project: Project, names: tuple[str, ...] = ()) -> list[str]:
         wanted[hostkernel.group(host)] = functools.partial(hostkernel.resolve, host, project.context)
     for image in project.declaration.rootfs.values():
         wanted[rootfs.group(image)] = functools.partial(rootfs.resolve, image, project.context)
+    for name in names:
+        if name not in wanted:
+            raise UserError(f'no group "{name}" in the lock{suggestion(name, wanted)}',
+                            hint="./doit lock names them all")
     changed = []
     for group, resolve in wanted.items():
         if names and group not in names:

@@ -13,7 +13,7 @@ from pipeline.declaration import load
 from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.stamp import Job
-from pipeline.tasks import Project
+from pipeline.tasks import Project, update_lock
 from pipeline.work import Work
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,3 +78,10 @@ def test_a_work_that_fails_is_not_remembered(project: Project, monkeypatch: pyte
     for _ in range(2):
         with pytest.raises(UserError):
             project.bring("build")
+
+
+def test_a_group_that_nobody_declares_is_not_taken_for_one_that_is_up_to_date(project: Project) -> None:
+    before = (project.paths.root / "colinux.lock").read_bytes()
+    with pytest.raises(UserError, match='no group "source:busibox".*did you mean "source:busybox"'):
+        update_lock(project, ("source:busibox",))
+    assert (project.paths.root / "colinux.lock").read_bytes() == before
