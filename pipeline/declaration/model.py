@@ -31,7 +31,7 @@ FOR_HOSTS = ("unpacked", "archive")
 # launcher implements these names; a test of its own holds both lists together.
 SCENARIOS = frozenset(
     {"basic", "stress", "two-guests", "panic", "kill", "journal", "journal-50", "nmi", "mce", "busy", "clock", "cofs",
-     "net", "debian", "lived-in"}
+     "net", "debian", "lived-in", "desktop"}
 )
 CHECKS = frozenset(
     {

@@ -15,6 +15,7 @@ clock       ten minutes of load in the guest, whose clock must keep time with th
 cofs        a folder of the host's: prepared before, looked at afterwards
 net         servers on the host that the guest speaks to; afterwards the host speaks to the guest
 lived-in    a Debian from its owner's configuration file: packages, a project, ssh, consoles
+desktop     programs of KDE's in a Debian, shown on a screen of the host's
 debian      a distribution from its disk: takes longer to be up, is asked for its services
 """
 
@@ -25,7 +26,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from runtime.launcher import clock, control, folders, journal, livedin_host, network
+from runtime.launcher import clock, control, desktop, folders, journal, livedin_host, network
 from runtime.launcher.agent import Run
 from runtime.launcher.checks import GUEST_CHECKS
 from runtime.launcher.guest import Guest
@@ -327,6 +328,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario("net", before=network.prepare, around=network.served),
         Scenario("debian"),
         Scenario("lived-in", before=livedin_host.prepare, around=livedin_host.around, after=livedin_host.cleared),
+        Scenario("desktop", before=desktop.prepare, around=desktop.around, after=desktop.cleared),
         Scenario("clock", around=clock.kept),
     )
 }

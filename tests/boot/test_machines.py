@@ -27,7 +27,7 @@ KEYS = {"machine", "verdict", "kernel", "host", "boot_seconds", "checks", "host_
         "inputs", "tools"}
 
 # Scenarios that would take a good part of the time that all tests may have.
-LONG = {"clock", "journal-50"}
+LONG = {"clock", "desktop", "journal-50"}
 
 pytestmark = pytest.mark.boot
 

@@ -21,11 +21,14 @@ scripts by what they contain, so that whole boots are played in a second. Words
     no-server     the host's servers do not listen     no-redirect   nothing comes through an opened port
     no-restart    it ends when it should restart       lost-file     what was promised before a kill is gone
     no-journal    the guest's journal is not replayed
+    no-window     one of its programs has no window    blank         its windows are empty
     held          colinux.sys keeps something of each guest
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 import select
@@ -33,6 +36,8 @@ import signal
 import socket
 import sys
 import time
+
+from screen_kit import xwd
 
 NAMES = {}
 for word in sys.argv:
@@ -49,6 +54,12 @@ CONSOLE = next(m[1] for word in sys.argv if (m := re.match(r"file,id=serial,path
 
 DISK = "d" * 64
 FILE = "f" * 64
+WINDOWS = """\
+     0x600001 "KCalc": ("kcalc" "kcalc")  110x20+0+0  +5+10
+     0x600002 "kcalc": ("kcalc" "kcalc")  10x10+0+0  +5+10
+     0x400001 "sh : sh": ("konsole" "konsole")  120x10+0+0  +20+50
+""".splitlines(keepends=True)
+SCREEN = [0 if "blank" in MODES else n % 60 * 4 for n in range(200 * 80)]
 STATE = ("ldt", "segments", "watch", "int80", "tls", "bases", "syscall", "compat32", "fast32")
 state = {"guests": 0, "nmis": 0, "mces": 0, "driver": False, "asked": 0, "boots": 0}
 
@@ -154,7 +165,7 @@ class Guest:
         if "forks 300" in script and "late-panic" in MODES:
             self.end(16, "colinux-daemon: guest panic: too many forks\n")
             return None
-        if "spin" in script or "fpu 100" in script or "while :" in script:
+        if "spin" in script or "fpu 100" in script or "while :" in script or "dbus-run-session" in script:
             loaded.append(number)
             return None
         if "net serve" in script:
@@ -273,7 +284,7 @@ def host_run(host: Line, number: str, script: str) -> None:
             host.send(f"out {number} {len(text)}\n{text}")
         loads.append(number)
         return None
-    if re.search(r"exec colinux-check net (serve|names)|httpd -f", script):
+    if re.search(r"exec colinux-check net (serve|names)|httpd -f|Xvfb :1", script):
         if "no-server" in MODES:
             return host.answer(number, 3, "colinux-check: net: port 7001: Address already in use\n")
         loads.append(number)
@@ -309,6 +320,10 @@ def host_run(host: Line, number: str, script: str) -> None:
          f"left={'from-guest ' * ('no-guest-file' not in MODES)}from-host link-absolute link-up\n"),
         ("rm -rf /tmp/colinux-shared", 0, ""),
         ("umount /tmp/ssh-client/dev", 0, ""),
+        ("x-screen.cpio.gz", 0, ""),
+        ("umount /tmp/x-screen/dev", 0, ""),
+        ("xwininfo", 0, "".join(WINDOWS[: -1 if "no-window" in MODES else None])),
+        ("Xvfb_screen0", 0, base64.encodebytes(gzip.compress(xwd(200, 80, SCREEN))).decode()),
         ("ping_group_range", 0, ""),
         ("ifconfig cotap0", 0, ""),
         ("net both 127.0.0.1", 0, "echoed_good=1048576\n" + "datagrams=10\n" * ("no-redirect" not in MODES)),

@@ -16,10 +16,11 @@ import daemon_kit
 import launcher_kit
 import pytest
 from launcher_kit import ALL_CHECKS, Stage, machine
+from PIL import Image
 
 from pipeline.declaration import load, model
 from pipeline.errors import BuildFailed, InfrastructureError, UserError
-from runtime.launcher import guest, host, livedin, network, scenarios
+from runtime.launcher import desktop, guest, host, livedin, network, scenarios
 from runtime.launcher.boot import Verdict, boot, time_factor
 
 
@@ -217,7 +218,7 @@ def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
              "panic": {"panic-early", "panic-double", "panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
              "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"},
              "cofs": {"folder-host"}, "net": {"net-redirect"}, "lived-in": {"folder-host", "ssh", "consoles"},
-             "journal": {"journal", "poweroff-journal"}}  # fmt: skip
+             "desktop": {"desktop"}, "journal": {"journal", "poweroff-journal"}}  # fmt: skip
     assert added.get(scenario, set()) <= set(status(verdict))
 
 
@@ -257,6 +258,17 @@ def test_somebody_lives_in_a_machine(stage: Stage, modes: str, wrong: set[str]) 
     seen = status(judged)
     assert {"apt-install", "git-build", "folder-host", "ssh", "consoles", "stop"} <= set(seen)
     assert {name for name, how in seen.items() if how != "pass"} == wrong
+
+
+@pytest.mark.parametrize(("modes", "says"), [("", None), ("no-window", "konsole"), ("blank", "kcalc, konsole")])
+def test_programs_on_a_screen_are_looked_for(stage: Stage, modes: str, says: str | None) -> None:
+    limits = model.Timeouts(boot=60, check=3, total=60)
+    verdict = stage.judge(machine(scenario="desktop", modes=modes, checks=("uname", "stop"), timeouts=limits))
+    [seen] = [check for check in evidence(verdict)["checks"] if check["name"] == "desktop"]
+    assert seen["status"] == ("fail" if says else "pass")
+    assert says is None or seen["output"].splitlines()[0] == f"nothing to be seen of {says}"
+    with Image.open(verdict.folder / desktop.PICTURE) as picture:
+        assert picture.size == (200, 80)
 
 
 def test_a_daemon_is_given_its_owners_configuration_file(stage: Stage, tmp_path: Path) -> None:
