@@ -210,8 +210,11 @@ def _pytest(project: Project, words: list[str]) -> None:
 
 
 def bench(project: Project) -> DoitTask:
-    """The benchmarks under tests/bench, on the default machine."""
-    needs = list(project.machine_needs(project.declaration.machines[project.declaration.project.default]))
+    """The benchmarks under tests/bench, on the default machine; another one with -m (its artifacts must be built)."""
+    from tests.bench import ratios
+
+    decl = project.declaration
+    needs = list(project.machine_needs(ratios.equipped(decl.project.default, decl)))
     return command(_bench, needs, project, params=[MACHINE])
 
 

@@ -45,7 +45,7 @@ TRAITS: Mapping[str, Traits] = {
     ),
     "2.6.33": Traits(
         disk="/dev/vd{letter}", hires=True, fpu="avx", state={"x86_64": _X86_64, "i386": _I386},
-        devices=frozenset({"net", "folder", "entropy"}),
+        devices=frozenset({"net", "entropy"}),  # its 9P is an older one
     ),
     # Its disks are those of a driver of ours: patches/guest-2.4. TLS, SYSENTER and the vDSO came with 2.6.
     "2.4.37": Traits(

@@ -11,6 +11,9 @@ What a device's line compares is the way through the device: the guest's disk wi
 disk that it is on, its network with the host's loopback (a server on the host answers both), its
 host folder with that folder, its console with the terminal that the daemon writes it to, its
 entropy with the host's own.
+
+Where the declaration has a host for it, the same is done in a virtual machine of QEMU's on
+that host (rival.py), with virtio devices that lead to the same places.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from runtime.launcher.host import console_port
 from runtime.launcher.lab import Lab
 from runtime.launcher.scenarios import Scenario, stop_runs
 from runtime.launcher.series import TRAITS
+from tests.bench import rival
+from tests.bench.rival import Rival
 
 ROUNDS = 5
 LIMIT = 300.0  # seconds for one benchmark
@@ -78,6 +83,7 @@ class Figures:
 
     guest: dict[str, list[float]] = field(default_factory=dict)
     host: dict[str, list[float]] = field(default_factory=dict)
+    rival: Rival = field(default_factory=Rival)
     boot_seconds: float = 0.0
 
     def table(self) -> list[dict[str, object]]:
@@ -85,9 +91,29 @@ class Figures:
         rows: list[dict[str, object]] = []
         for kind in self.guest:
             guest, host = median(self.guest[kind]), median(self.host[kind])
+            other = median(self.rival.figures[kind]) if kind in self.rival.figures else None
             rows.append({"kind": kind, "title": KINDS[kind].title, "guest": guest, "host": host,
-                         "ratio": guest / host if host else None})
+                         "ratio": guest / host if host else None,
+                         "qemu": other, "ratio_qemu": guest / other if other else None})
         return rows
+
+    def as_text(self, name: str) -> str:
+        """The table for a person."""
+        accel = self.rival.accel
+        lines = [f"{name}: guest against its host" + (f", and against QEMU ({accel}) on that host" if accel else "")
+                 + f"; {ROUNDS} rounds, medians (lower is better)", "",
+                 f"{'':<26}{'guest':>12}{'host':>12}{'guest/host':>12}" + (f"{'QEMU':>12}{'guest/QEMU':>12}" if accel else "")]
+        for row in self.table():
+            unit = KINDS[str(row["kind"])].unit
+            line = f"{row['title']:<26}{row['guest']:>10.4f} {unit:<2}{row['host']:>9.4f} {unit:<2}{_ratio(row['ratio']):>11}"
+            if row["qemu"] is not None:
+                line += f"{row['qemu']:>11.4f} {unit:<2}{_ratio(row['ratio_qemu']):>10}"
+            lines.append(line)
+        return "\n".join([*lines, "", f"boot to init: {self.boot_seconds:.2f} s"])
+
+
+def _ratio(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else "-"
 
 
 def value(output: str) -> float:
@@ -99,14 +125,20 @@ def value(output: str) -> float:
         raise BuildFailed(f"the benchmark said no figure: {output.strip()!r}") from None
 
 
-def equipped(machine: Machine, series: str) -> Machine:
-    """The machine with the devices that are measured, as far as its kernel knows them."""
+def equipped(name: str, decl: Declaration) -> Machine:
+    """The machine with the devices that are measured, as far as its kernel knows them, and with the rival's host."""
+    machine = decl.machines[name]
+    devices = TRAITS[decl.kernels[machine.kernel].series].devices
     words = [machine.cmdline]
-    if "net" in TRAITS[series].devices:
+    if "net" in devices:
         words.append("eth0=slirp")
-    if "folder" in TRAITS[series].devices:
+    if "folder" in devices:
         words.append(f"cofs0={FOLDER}")
-    return replace(machine, name="bench", checks=("poweroff",), cmdline=" ".join(filter(None, words)))
+    machine = replace(machine, name="bench", checks=("poweroff",), scenario="basic", cmdline=" ".join(filter(None, words)))
+    host = rival.host_for(machine, decl)
+    if host is None:
+        return machine
+    return replace(machine, host=host.name, qemu=host.qemu, carries=(*machine.carries, rival.IMAGE))
 
 
 def places(lab: Lab, guest: Guest) -> Mapping[str, tuple[str, str]]:
@@ -151,17 +183,20 @@ def measure(lab: Lab, guest: Guest, figures: Figures) -> None:
     """Every kind, guest and host in turn, so that what disturbs one round disturbs both."""
     devices = TRAITS[lab.setting.guests[guest.slot].kernel.series].devices
     where = places(lab, guest)
+    kinds = {name: kind for name, kind in KINDS.items() if not kind.device or kind.device in devices}
     with surroundings(lab, guest, devices):
         for _ in range(ROUNDS):
-            for name, kind in KINDS.items():
-                if kind.device and kind.device not in devices:
-                    continue
+            for name, kind in kinds.items():
                 in_guest, on_host = where[kind.place]
                 for run, place, into in ((guest.run, in_guest, figures.guest), (lab.host.run, on_host, figures.host)):
                     status, output = run(f"colinux-check bench {name} {place}", LIMIT)
                     if status:
                         raise BuildFailed(f"the benchmark {name} failed with {status}: {output.strip()}")
                     into.setdefault(name, []).append(value(output))
+        if rival.IMAGE in lab.machine.carries:
+            inside = rival.places({name: kind.place for name, kind in kinds.items()})
+            figures.rival = rival.measure(lab, inside, ROUNDS, guest.config.memory_mib,
+                                          {name: where[name][1] for name in ("disk", "console", "folder")})
 
 
 def prepare(lab: Lab) -> None:
@@ -179,21 +214,15 @@ def run(name: str, declaration: Declaration, paths: Paths) -> Figures:
         measure(lab, guests[0], figures)
         yield
 
-    machine = declaration.machines[name]
-    machine = replace(equipped(machine, declaration.kernels[machine.kernel].series), scenario="basic")
+    machine = equipped(name, declaration)
     own = replace(declaration, machines={**declaration.machines, "bench": machine})
     scenario = Scenario("bench", before=prepare, around=around, spare=1)
-    verdict = launcher.judge("bench", own, paths, scenario=scenario)
+    extra = rival.files(paths.host(machine.host) / "vmlinuz") if rival.IMAGE in machine.carries else {}
+    verdict = launcher.judge("bench", own, paths, scenario=scenario, extra=extra)
     if not verdict.good:
         raise BuildFailed(f"bench: {verdict.outcome.verdict}: {verdict.outcome.reason}")
-    rows = figures.table()
-    print(f"\n{name}: guest against its host, {ROUNDS} rounds, medians (lower is better)\n")
-    print(f"{'':<26}{'guest':>12}{'host':>12}{'guest/host':>12}")
-    for row in rows:
-        ratio = f"{row['ratio']:.2f}" if row["ratio"] is not None else "-"
-        unit = KINDS[str(row["kind"])].unit
-        print(f"{row['title']:<26}{row['guest']:>10.4f} {unit:<2}{row['host']:>9.4f} {unit:<2}{ratio:>11}")
-    print(f"\nboot to init: {figures.boot_seconds:.2f} s")
-    report = {"machine": name, "rounds": ROUNDS, "boot_seconds": figures.boot_seconds, "rows": rows}
+    print("\n" + figures.as_text(name))
+    report = {"machine": name, "rounds": ROUNDS, "boot_seconds": figures.boot_seconds, "qemu": figures.rival.accel,
+              "rows": figures.table()}
     atomic_write(paths.boot("bench") / "bench.json", json.dumps(report, indent=2) + "\n")
     return figures
