@@ -45,6 +45,7 @@ CHECKS = frozenset(
         "state",
         "forks",
         "doors",
+        "status",
         "accounts",
         "systemd",
         "apt",

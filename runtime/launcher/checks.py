@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from runtime.launcher import disknames, folders, livedin, network
+from runtime.launcher import disknames, folders, livedin, network, proc
 from runtime.launcher.series import TRAITS, Traits
 
 
@@ -406,12 +406,14 @@ def _traffic(name: str, traffic: network.Traffic) -> GuestCheck:
     return GuestCheck(name, lambda facts: traffic.script, judge)
 
 
+STATUS = _traffic("status", proc.STATUS)
 NETWORK = tuple(_traffic(name, traffic) for name, traffic in {**network.TRAFFIC, **livedin.WORK}.items())
 
 GUEST_CHECKS: Mapping[str, GuestCheck] = {
     check.name: check
     for check in (
-        UNAME, MEMORY, DISK, NAMES, TIMERS, FPU, STATE, FORKS, DOORS, ACCOUNTS, SYSTEMD, APT, LOGIN, FOLDER, *NETWORK,
+        UNAME, MEMORY, DISK, NAMES, TIMERS, FPU, STATE, FORKS, DOORS, STATUS, ACCOUNTS, SYSTEMD, APT, LOGIN, FOLDER,
+        *NETWORK,
     )
 }  # fmt: skip
 

@@ -207,6 +207,7 @@ class Guest:
             ("ifconfig eth0", "eth0=10.0.2.15 255.255.255.0\neth1=10.0.3.15 255.255.255.0\nmac=02:43:4f:00:00:05\n"
              "gateways=10.0.2.2 10.0.3.2\nresolvers=10.0.2.3 10.0.3.3\n"),
             ("answer.$address", "answer.10.0.2.2=yes\nanswer.10.0.3.2=yes\nanswer.192.0.2.1=yes\n"),
+            ("/proc/colinux/status", "abi=2\ninterrupted=yes\nleaves=yes\ndisks=all\nconsole=driven\n"),
             ("net lookup", "address=192.0.2.1\nunknown=3\n"),
             ("net send", "sent_good=4194304\ntaken_good=4194304\nechoed_good=4194304\n"),
             ("net udp", "datagrams=5\nlongest=8000\n"),

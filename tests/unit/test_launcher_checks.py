@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.declaration import load, model
 from pipeline.paths import checkout
-from runtime.launcher import checks, disknames, livedin, network, scenarios
+from runtime.launcher import checks, disknames, livedin, network, proc, scenarios
 from runtime.launcher.checks import GUEST_CHECKS, Facts
 from runtime.launcher.series import TRAITS
 from toolchain import kernels
@@ -51,7 +51,7 @@ GOOD = {
     "login": "getty=active\n",
     "folder": "host=made by host\ntried=49\nfaults=0\numount=done\n",
     **{name: "".join(f"{key}={value}\n" for key, value in traffic.expected.items())
-       for name, traffic in {**network.TRAFFIC, **livedin.WORK}.items()},
+       for name, traffic in {**network.TRAFFIC, **livedin.WORK, "status": proc.STATUS}.items()},
 }
 
 
@@ -125,6 +125,8 @@ def test_no_answer_fails(name: str) -> None:
         ("accounts", "interrupts_after=190", "interrupts_after=100"),
         ("accounts", "free_total=125000", "free_total=0"),
         ("accounts", "free_used=20000", "free_used=90000"),  # more than there is
+        ("status", "leaves=yes", ""),
+        ("status", "disks=all", ""),
         ("systemd", "running", "degraded\nfoo.service loaded failed"),
         ("systemd", "running", "starting"),
         ("apt", "apt 2.6.1", "bash: apt"),
@@ -152,7 +154,7 @@ def test_a_bad_answer_fails(name: str, old: str, new: str) -> None:
     assert judged.text
 
 
-@pytest.mark.parametrize("name", ["uname", "memory", "disk", "names", "timers", "fpu", "state", "forks", "accounts", "apt", "login", *network.TRAFFIC, *livedin.WORK])
+@pytest.mark.parametrize("name", ["uname", "memory", "disk", "names", "timers", "fpu", "state", "forks", "accounts", "status", "apt", "login", *network.TRAFFIC, *livedin.WORK])
 def test_a_good_answer_with_a_bad_status_fails(name: str) -> None:
     assert not GUEST_CHECKS[name].judge(1, GOOD[name], FACTS).good
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* /proc/colinux/bench: the price of a world switch, measured by reading it. */
+/* /proc/colinux/bench: the price of a world switch, measured by reading it; and the place of status. */
 #include <linux/init.h>
 #include <linux/math64.h>
 #include <linux/module.h>
@@ -40,6 +40,19 @@ static const struct file_operations co_bench_fops = {
 	.release	= single_release,
 };
 
+static int co_status_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, co_status_show, NULL);
+}
+
+static const struct file_operations co_status_fops = {
+	.owner		= THIS_MODULE,
+	.open		= co_status_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
 static int __init co_bench_init(void)
 {
 	struct proc_dir_entry *dir;
@@ -47,7 +60,8 @@ static int __init co_bench_init(void)
 	if (!co_active)
 		return 0;
 	dir = proc_mkdir("colinux", NULL);
-	if (!dir || !proc_create("bench", 0400, dir, &co_bench_fops))
+	if (!dir || !proc_create("bench", 0400, dir, &co_bench_fops) ||
+	    !proc_create("status", 0444, dir, &co_status_fops))
 		return -ENOMEM;
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* /proc/colinux/bench: the price of a world switch, measured by reading it. */
+/* /proc/colinux/bench: the price of a world switch, measured by reading it; and the place of status. */
 #include <linux/init.h>
 #include <linux/math64.h>
 #include <linux/proc_fs.h>
@@ -34,7 +34,8 @@ static int __init co_bench_init(void)
 	if (!co_active)
 		return 0;
 	dir = proc_mkdir("colinux", NULL);
-	if (!dir || !proc_create_single("bench", 0400, dir, co_bench_show))
+	if (!dir || !proc_create_single("bench", 0400, dir, co_bench_show) ||
+	    !proc_create_single("status", 0444, dir, co_status_show))
 		return -ENOMEM;
 	return 0;
 }

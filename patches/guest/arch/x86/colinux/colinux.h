@@ -26,6 +26,11 @@
 
 /* ---- switch.c: leaving for the host ---- */
 
+/* How often that was done, by reason; those from CO_EXITS on end the guest, or are no reasons. An
+ * NMI in the very moment of counting may cost one. */
+#define CO_EXITS	8
+extern unsigned long co_exits[CO_EXITS];
+
 /* Leave with @reason; back when the host resumes us. Interrupts must be off. */
 void co_switch(u32 reason);
 
@@ -96,6 +101,10 @@ void co_console_setup(void);
 
 /* A panic needs a console: bring ours back if no other is left. */
 void co_console_panic(void);
+
+/* ---- status.c: /proc/colinux/status ---- */
+struct seq_file;
+int co_status_show(struct seq_file *m, void *unused);
 
 /* ---- power.c ---- */
 void co_power_setup(void);

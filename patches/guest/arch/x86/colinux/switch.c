@@ -28,6 +28,8 @@ typedef void (*co_passage_fn)(void);
 #define co_passage()	((co_passage_fn)CO_PAGE_VA(CO_AREA_CODE))()
 #endif
 
+unsigned long co_exits[CO_EXITS];
+
 /*
  * What the passage met on its way in is counted, and waits for our next exit:
  * make that one now. The driver clears both counters.
@@ -35,6 +37,7 @@ typedef void (*co_passage_fn)(void);
 noinstr void co_switch(u32 reason)
 {
 	do {
+		co_exits[reason < CO_EXITS ? reason : CO_R_NONE]++;
 		co_comm->reason = reason;
 		co_passage();
 		reason = CO_R_NOP;
