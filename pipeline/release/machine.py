@@ -18,6 +18,16 @@ from runtime.launcher.artifacts import Artifacts
 
 # Roles whose files are programs: everything else is data.
 PROGRAMS = frozenset({"daemon", "ctl", "console"})
+# For those who want the guest to start with the computer.
+UNIT = Path(__file__).with_name("linux_files") / "colinux@.service"
+
+INSTALL = f"""\
+install -D -m 644 colinux.ko /lib/modules/$(uname -r)/extra/colinux.ko && depmod
+install colinux-daemon colinux-ctl colinux-console /usr/local/sbin
+install -D -m 644 {CONF} /etc/colinux/home.conf     # the files that it names: beside it, or with their paths
+install -m 644 {UNIT.name} /etc/systemd/system
+systemctl enable --now colinux@home
+"""
 
 
 def package(machine: Machine, decl: Declaration, paths: Paths, signer: str | None = None) -> Package:
@@ -36,6 +46,7 @@ def package(machine: Machine, decl: Declaration, paths: Paths, signer: str | Non
     for guest in found.guests:
         files[f"{name}/{_folder(guest.prefix)}{CONF}"] = File(conf.text(guest, found, CONF).encode())
     files[f"{name}/README"] = File(readme(found, decl, paths).encode())
+    files[f"{name}/{UNIT.name}"] = File(UNIT.read_bytes())
     files[f"{name}/LICENSE"] = File(paths.root / "LICENSE")
     built = {role: sha256_file(path) for role, path in found.files.items()}
     return Package(machine, f"{name}{SUFFIX}", parts, files, built)
@@ -71,6 +82,8 @@ def readme(found: Artifacts, decl: Declaration, paths: Paths) -> str:
         + "    " + " ".join(["insmod colinux.ko", *machine.driver_args]) + "\n"
         + f"    ./colinux-daemon @{CONF}\n{second}\n"
         + "./colinux-ctl stop ends the guest from another terminal; ./colinux-ctl --help says what else there is.\n\n"
+        + "To have it start with the computer, by systemd, as the guest \"home\":\n\n"
+        + textwrap.indent(INSTALL, "    ") + "\n"
         + textwrap.fill(
             "This is not isolation. A cooperative guest shares ring 0 with its host: root in the guest can become "
             "the host's kernel. Run only guests that you trust as much as the host itself.", 100)

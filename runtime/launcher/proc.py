@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from runtime.launcher.network import Traffic
 
 # Ids of the virtio specification (2 a disk, 3 a console), and its status bit DRIVER_OK (4).

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -96,6 +97,36 @@ def test_a_machines_archive_is_ready_to_run(here: Project, tmp_path: Path) -> No
     assert "truncate -s 8M disk1.img" in (top / "colinux.conf").read_text()
     readme = (top / "README").read_text()
     assert "insmod colinux.ko" in readme and "Linux 6.1.0-1-amd64" in readme and "not isolation" in readme
+    for command in machines.INSTALL.splitlines():
+        assert "    " + command in readme.splitlines()
+
+
+def test_the_unit_starts_what_the_readme_installs(tmp_path: Path) -> None:
+    """Its command line is one that the daemon takes; what it names is installed; systemd finds nothing wrong with it."""
+    unit = machines.UNIT.read_text()
+    said = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line and not line.startswith("#"))
+    program, *words = said["ExecStart"].replace("%i", "home").split()
+    assert program == "/usr/local/sbin/colinux-daemon" and f" {Path(program).name} " in machines.INSTALL
+    assert words[-1] == "@/etc/colinux/home.conf" and " /etc/colinux/home.conf" in machines.INSTALL
+    assert said["WorkingDirectory"] == "/etc/colinux" and f"install -m 644 {machines.UNIT.name} " in machines.INSTALL
+    (tmp_path / "vmlinux").write_bytes(daemon_kit.kernel())
+    (tmp_path / "home.conf").write_text("kernel=vmlinux\n")
+    done = daemon_kit.check(tmp_path, "--check", *words[:-1], "@home.conf")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed: what systemd says to the unit was not asked")
+    folder = tmp_path / "etc/systemd/system"
+    folder.mkdir(parents=True)
+    for target in ("sysinit", "basic", "shutdown", "network", "multi-user"):
+        (folder / f"{target}.target").write_text("[Unit]\nDescription=what it stands on\n")
+    for one in (program, said["ExecStartPre"].split()[0]):
+        (tmp_path / one[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / one[1:]).write_text("#!/bin/sh\n")
+        (tmp_path / one[1:]).chmod(0o755)
+    (folder / "colinux@home.service").write_text(unit)
+    analyzed = subprocess.run(["systemd-analyze", f"--root={tmp_path}", "--man=no", "verify", "colinux@home.service"],
+                              capture_output=True, text=True, check=False)
+    assert analyzed.returncode == 0 and not analyzed.stderr, analyzed.stderr
 
 
 def test_the_daemon_understands_the_configuration(here: Project, tmp_path: Path) -> None:
