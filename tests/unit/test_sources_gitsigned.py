@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from pipeline.declaration.model import GitSignature, GitSource
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.lock import Lock
 from pipeline.sources import Context
+from pipeline.sources import git as gits
+from pipeline.sources.cache import Cache
 
 pytestmark = pytest.mark.skipif(not have_gpg(), reason="gpg is not installed (it makes the test's signatures)")
 
@@ -181,6 +184,19 @@ def test_a_commit_of_other_bytes(upstream: Path, ctx: Context, author: Key) -> N
         identity = git(upstream, "hash-object", "-t", "commit", "-w", "--literally", "--stdin", data=data)
         git(upstream, "update-ref", "refs/heads/main", identity)
         assert words in refused(source(upstream, author, "commit"), ctx)
+
+
+def test_an_object_has_to_be_the_one_of_its_id(upstream: Path, ctx: Context, author: Key) -> None:
+    """In the cache a commit that nobody signed is exchanged for one of the same tree that the author did sign."""
+    good = raw(upstream, "commit", "HEAD")
+    git(upstream, "commit", "-q", "--amend", "-m", "by nobody")
+    declared = source(upstream, author, "commit")
+    assert "the commit has no OpenPGP signature" in refused(declared, ctx)
+    loose = gits.place(declared, Cache(ctx.paths.cache)) / "objects" / declared.commit[:2] / declared.commit[2:]
+    loose.unlink()
+    loose.write_bytes(zlib.compress(b"commit %d\0" % len(good) + good))
+    with pytest.raises(InfrastructureError, match=f"the object {declared.commit} has the id"):
+        sources.resolve(declared, ctx)
 
 
 def test_no_such_tag(upstream: Path, ctx: Context, author: Key) -> None:
