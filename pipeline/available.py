@@ -11,16 +11,21 @@ default machine always.
 from __future__ import annotations
 
 import json
+import os
 import textwrap
+from collections.abc import Iterable
 
 from pipeline import compiler, patching, progress, stamp
-from pipeline.declaration.model import Kernel
+from pipeline.declaration.model import Kernel, Machine
 from pipeline.errors import ColinuxError, UserError
 from pipeline.paths import Paths, atomic_write
 from pipeline.tasks import Project
 from runtime.launcher import image as windows_image
 
 FILE = "unreachable.json"
+
+# Scenarios that would take a good part of the time that all tests may have.
+LONG = frozenset({"clock", "desktop", "journal-50"})
 
 
 def boots(project: Project) -> list[str]:
@@ -39,9 +44,24 @@ def boots(project: Project) -> list[str]:
 
 def artifacts(project: Project) -> list[str]:
     """The tasks behind everything that the machines that can be had boot with."""
+    return _behind(project, list(project.declaration.machines.values()))
+
+
+def tested(project: Project) -> list[str]:
+    """The same for the machines that `./doit test` boots: not for those that take long, unless they are wanted."""
+    machines = project.declaration.machines.values()
+    return _behind(project, [one for one in machines if one.scenario not in LONG or long_wanted()])
+
+
+def long_wanted() -> bool:
+    """COLINUX_LONG: tests may take what they take."""
+    return os.environ.get("COLINUX_LONG", "0") not in ("", "0")
+
+
+def _behind(project: Project, machines: Iterable[Machine]) -> list[str]:
     unreachable = look(project)
     needs: dict[str, None] = {}
-    for machine in project.declaration.machines.values():
+    for machine in machines:
         if not unreachable.keys() & set(project.declaration.kernels_of(machine)):
             needs.update(dict.fromkeys(project.machine_needs(machine)))
     return list(needs)

@@ -124,8 +124,8 @@ def boots(project: Project) -> Iterator[DoitTask]:
 
 
 def reach(project: Project) -> Iterator[DoitTask]:
-    """What `boot` and `test` need is known once it is known which sources can be reached."""
-    for name, needs in (("boots", available.boots), ("artifacts", available.artifacts)):
+    """What `boot`, `test` and `repro --all` need is known once it is known which sources can be reached."""
+    for name, needs in (("boots", available.boots), ("artifacts", available.artifacts), ("tested", available.tested)):
         yield {"basename": "_reach", "name": name, "actions": [(_reach, [project, needs])], "task_dep": ["setup"],
                "verbosity": 2, "io": {"capture": False}, "meta": {"tells": True}}
 
@@ -180,7 +180,7 @@ def _open_shell(project: Project, name: str) -> None:
 
 def test(project: Project) -> DoitTask:
     """pytest over tests/, with every artifact built first that can be had here."""
-    return {**command(_test, ["setup"], project, pos_arg="words"), "calc_dep": ["_reach:artifacts"]}
+    return {**command(_test, ["setup"], project, pos_arg="words"), "calc_dep": ["_reach:tested"]}
 
 
 def _test(project: Project, words: list[str]) -> TaskFailed | None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -26,9 +25,6 @@ PATHS = Paths(ROOT)
 KEYS = {"machine", "verdict", "kernel", "host", "boot_seconds", "checks", "host_alive_after", "artifacts",
         "inputs", "tools"}
 
-# Scenarios that would take a good part of the time that all tests may have.
-LONG = {"clock", "desktop", "journal-50"}
-
 pytestmark = pytest.mark.boot
 
 
@@ -38,7 +34,7 @@ def test_machine(name: str) -> None:
     for kernel in DECLARATION.kernels_of(DECLARATION.machines[name]):
         if kernel in unreachable:
             pytest.skip(f"the source of Linux {kernel} cannot be reached: {unreachable[kernel]}")
-    if DECLARATION.machines[name].scenario in LONG and os.environ.get("COLINUX_LONG", "0") in ("", "0"):
+    if DECLARATION.machines[name].scenario in available.LONG and not available.long_wanted():
         pytest.skip(f"it takes long: ./doit boot:{name}, or COLINUX_LONG=1")
     digest = lock.load(ROOT / "colinux.lock").digest()
     try:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import available, sources
 from pipeline.declaration import load
-from pipeline.declaration.model import Source
+from pipeline.declaration.model import SCENARIOS, Source
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.paths import Paths, checkout
 from pipeline.sources import Dropped, Fetched, NotHere
@@ -86,3 +86,20 @@ def test_the_default_machine_is_never_left_out(project: Project, monkeypatch: py
     asked = fail(monkeypatch, {"linux-6.1": GONE})
     assert "boot:linux-6.1" in available.boots(project)
     assert "linux-6.1" not in asked
+
+
+def test_what_takes_long_is_built_for_tests_only_when_it_is_wanted(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine of such a scenario has an image of its own; machines that are asked for by name have all."""
+    fail(monkeypatch, {})
+    default = project.declaration.machines["linux-6.1"]
+    slow = dataclasses.replace(default, name="slow", scenario="desktop", initramfs="old-x86_64")
+    machines = {**project.declaration.machines, "slow": slow}
+    project = dataclasses.replace(project, declaration=dataclasses.replace(project.declaration, machines=machines))
+    monkeypatch.delenv("COLINUX_LONG", raising=False)
+    assert "rootfs:old-x86_64" not in available.tested(project) and "rootfs:busybox" in available.tested(project)
+    assert "rootfs:old-x86_64" in available.artifacts(project)
+    monkeypatch.setenv("COLINUX_LONG", "1")
+    assert "rootfs:old-x86_64" in available.tested(project)
+    assert available.LONG < SCENARIOS
