@@ -8,12 +8,14 @@
  *
  * Every structure begins with its own size, checked before any other field is
  * read; reserved fields must be zero. RUN belongs to one thread at a time;
- * IRQ, KICK and STATS may be called by any thread of the opener meanwhile.
+ * IRQ, KICK and STATS may be called by any thread of the owner meanwhile. The owner is
+ * the opener; on Linux hosts, where a file can be passed on before it is used, the
+ * process that makes the first request.
  * The last close (and the last unmap) gives everything back.
  *
  * Errors, in the host's own codes; the names are Linux's: EINVAL size or a
  * field's value, EBUSY wrong state or RUN already running, ENOTTY unknown
- * request, EFAULT bad user pointer, EPERM not the opener, ENOMEM, EINTR a
+ * request, EFAULT bad user pointer, EPERM not the owner, ENOMEM, EINTR a
  * signal came while the guest ran (call again), ENODEV the guest has ended,
  * EOPNOTSUPP this host cannot run this guest (its log says why).
  */

@@ -142,6 +142,21 @@ static const struct {
 
 #define SMALL 128	/* bytes: every argument but CREATE's */
 
+/*
+ * Whose machine is it? That of the process that makes the first request: a forked child
+ * of its, or whoever gets the file later, is somebody else. Before that the file can be
+ * passed on, by an opener that has the right to open it to a runner that has not.
+ */
+static bool co_linux_claim(struct co_linux_vm *l)
+{
+	if (!READ_ONCE(l->mm)) {
+		mmgrab(current->mm);	/* the structure, not the memory: for comparing */
+		if (cmpxchg(&l->mm, NULL, current->mm))
+			mmdrop(current->mm);
+	}
+	return l->mm == current->mm;
+}
+
 static long co_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 {
 	struct co_linux_vm *l = file->private_data;
@@ -158,7 +173,7 @@ static long co_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 			break;
 	if (i == ARRAY_SIZE(requests))
 		return -ENOTTY;
-	if (current->mm != l->mm)	/* a forked child, or the file was passed on */
+	if (!co_linux_claim(l))
 		return -EPERM;
 	if (!bytes)
 		return to_errno(requests[i].serve(l, NULL));
@@ -197,7 +212,7 @@ static int co_open(struct inode *inode, struct file *file)
 {
 	struct co_linux_vm *l;
 
-	if (!capable(CAP_SYS_RAWIO) || !current->mm)
+	if (!capable(CAP_SYS_RAWIO))
 		return -EPERM;
 	l = kzalloc(sizeof(*l), GFP_KERNEL);
 	if (!l)
@@ -206,8 +221,6 @@ static int co_open(struct inode *inode, struct file *file)
 	init_waitqueue_head(&l->idle);
 	spin_lock_init(&l->runner_lock);
 	co_linux_timer_init(l);
-	l->mm = current->mm;
-	mmgrab(l->mm);		/* the structure, not the memory: for comparing */
 	file->private_data = l;
 	mutex_lock(&machines_lock);
 	list_add(&l->link, &machines);
@@ -225,7 +238,8 @@ static int co_release(struct inode *inode, struct file *file)
 	mutex_unlock(&machines_lock);
 	hrtimer_cancel(&l->timer);
 	co_vm_destroy(&l->vm);
-	mmdrop(l->mm);
+	if (l->mm)
+		mmdrop(l->mm);
 	kfree(l);
 	return 0;
 }

@@ -77,7 +77,7 @@ static bool is_memory_i386(const struct co_vm *vm, u64 offset, u64 bytes)
 	       offset - CO_MMAP_I386 < all && bytes <= all - (offset - CO_MMAP_I386);
 }
 
-/* EPERM not the opener, EBUSY no CREATE yet, EINVAL not ours, or not shared, or
+/* EPERM not who made the first request, EBUSY no CREATE yet, EINVAL not ours, or not shared, or
  * more access than there is to have. */
 int co_linux_mmap(struct file *file, struct vm_area_struct *vma)
 {

@@ -199,6 +199,32 @@ static void child_without_capability(struct machine *m)
 	expect(fd < 0 ? errno : 0, EPERM, "open without CAP_SYS_RAWIO");
 }
 
+static int version(int fd)
+{
+	struct co_version version = { .size = sizeof(version) };
+
+	return request(fd, CO_IOC_VERSION, &version);
+}
+
+static void child_asks_first(struct machine *m)
+{
+	expect(version(m->fd), 0, "child: first request");
+}
+
+/* An opener may hand the file on, until somebody has used it. */
+static void test_passed_on(void)
+{
+	struct machine fresh = { .fd = machine_open() };
+	int status;
+
+	expect(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fresh.fd, CO_MMAP_COMM) == MAP_FAILED ?
+	       errno : 0, EPERM, "mmap before any request");
+	status = in_child(child_asks_first, &fresh);
+	result(WIFEXITED(status) && !WEXITSTATUS(status), "passed on: works there", "status %x", status);
+	expect(version(fresh.fd), EPERM, "passed on: no more the opener's");
+	close(fresh.fd);
+}
+
 void test_others(void)
 {
 	struct machine m = machine_start(), second;
@@ -227,6 +253,7 @@ void test_others(void)
 	result(!status && run.arg[0] == 5 && run.arg[1] == 6, "second opener: first one unharmed",
 	       "%d %llu", status, (unsigned long long)run.arg[0]);
 	machine_close(&m);
+	test_passed_on();
 }
 
 /* ---- what a guest says ---- */
