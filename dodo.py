@@ -49,6 +49,10 @@ def task_driver() -> Iterator[DoitTask]:
     yield from work.group("build the host drivers", PROJECT.drivers(), PATHS, "driver")
 
 
+def task_seccomp() -> Iterator[DoitTask]:
+    yield from work.group("unpack what the sandbox of daemons is made with", PROJECT.seccomps(), PATHS, "seccomp")
+
+
 def task_slirp() -> Iterator[DoitTask]:
     yield from work.group("build the user-mode network of daemons", PROJECT.slirps(), PATHS, "slirp")
 

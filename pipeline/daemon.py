@@ -17,8 +17,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-from pipeline import libc, process, slirp
+from pipeline import libc, process, seccomp, slirp
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.paths import Paths
 from pipeline.stamp import Job
@@ -98,20 +99,29 @@ def _build(output: Path, compiler: Sequence[str], sources: Sequence[Path], inclu
     partial.replace(output)
 
 
-def build_daemon(osarch: str, version: str, paths: Paths, *, with_slirp: bool = False) -> None:
+def build_daemon(osarch: str, version: str, paths: Paths, *, with_slirp: bool = False,
+                 with_seccomp: bool = False) -> None:
     """build/daemon/<osarch>/colinux-daemon and its CLIENTS of our `version`, `osarch` as "linux-x86_64".
 
-    `with_slirp` makes a daemon that knows `ethN=slirp`; UserError when that library is not made.
+    `with_slirp` makes a daemon that knows `ethN=slirp`, `with_seccomp` one that can have a sandbox; UserError when
+    the library for it is not made.
     """
     system, arch = _split(osarch)
     log = paths.log(f"daemon:{osarch}")
-    flags, libraries = slirp.words(arch, paths) if with_slirp else ((), ())
+    used = [library.words(arch, paths) for library in _libraries(with_slirp, with_seccomp)]
+    flags = tuple(flag for one, _ in used for flag in one)
+    libraries = tuple(path for _, one in used for path in one)
     _build(paths.daemon(osarch) / "colinux-daemon", _compiler(arch), daemon_sources(system, paths),
            (paths.root / "runtime/abi",), log, paths, defines=(_release(version), *flags), libraries=libraries)
     for client in CLIENTS.get(system, ()):
         _build(paths.daemon(osarch) / client, _compiler(arch), client_sources(client, paths),
                (paths.root / "runtime/abi", paths.root / "runtime/daemon"), log, paths, append=True,
                defines=(_release(version),))
+
+
+def _libraries(with_slirp: bool, with_seccomp: bool) -> tuple[ModuleType, ...]:
+    """The modules of what a daemon is linked with."""
+    return (*((slirp,) if with_slirp else ()), *((seccomp,) if with_seccomp else ()))
 
 
 def build_agent(arch: str, paths: Paths, *, musl: bool = False) -> None:
@@ -138,11 +148,12 @@ def _version(compiler: tuple[str, ...]) -> str:
     return process.run([*compiler, "--version"]).stdout.splitlines()[0]
 
 
-def daemon_job(osarch: str, version: str, paths: Paths, *, with_slirp: bool = False) -> Job:
+def daemon_job(osarch: str, version: str, paths: Paths, *, with_slirp: bool = False,
+               with_seccomp: bool = False) -> Job:
     """What colinux-daemon and its CLIENTS are made of."""
     system, arch = _split(osarch)
     folders = (paths.root / "runtime/daemon", paths.root / "runtime/client",
-               *((slirp.folder(arch, paths),) if with_slirp else ()))
+               *(library.folder(arch, paths) for library in _libraries(with_slirp, with_seccomp)))
     return _job(f"daemon:{osarch}", _compiler(arch), folders,
                 tuple(paths.daemon(osarch) / name for name in ("colinux-daemon", *CLIENTS.get(system, ()))),
                 paths, (_release(version),))

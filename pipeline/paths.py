@@ -8,6 +8,7 @@ build/driver/<host>         colinux.ko                 dist                  rel
 build/daemon/<os>-<arch>    colinux-daemon             (cache)               downloads of all checkouts
 build/agent/<arch>          colinux-agent              build/compiler/<name>   compilers built here
 build/userland/<arch>       the C library of guests' programs, busybox
+build/seccomp/<arch>        what the daemon's sandbox is made with, as a library
 build/slirp/<arch>          the daemon's user-mode network, as libraries
 """
 
@@ -87,6 +88,9 @@ class Paths:
 
     def userland(self, arch: str) -> Path:
         return self.build / "userland" / arch
+
+    def seccomp(self, arch: str) -> Path:
+        return self.build / "seccomp" / arch
 
     def slirp(self, arch: str) -> Path:
         return self.build / "slirp" / arch

@@ -25,6 +25,7 @@ from pipeline import (
     ntharness,
     patching,
     rootfs,
+    seccomp,
     slirp,
     sources,
     stamp,
@@ -122,7 +123,8 @@ class Project:
     def works(self) -> dict[str, Work]:
         """Every work by its name, but the boots."""
         every = (self.fetches(), self.patches(), self.compilers(), self.kernels(), self.hosts(), self.drivers(),
-                 self.slirps(), self.daemons(), self.agents(), self.libcs(), self.busyboxes(), self.images())
+                 self.slirps(), self.seccomps(), self.daemons(), self.agents(), self.libcs(), self.busyboxes(),
+                 self.images())
         return {one.name: one for group in every for one in group}
 
     def closure(self, tasks: Iterable[str]) -> list[str]:
@@ -234,15 +236,27 @@ class Project:
                     functools.partial(slirp.job, arch, compile_with, self.context, self.paths),
                     tuple(f"fetch:{name}" for name in slirp.SOURCES[arch]))
 
+    def seccomps(self) -> Iterator[Work]:
+        """What the daemon's sandbox is made with, for each architecture of hosts whose source is declared."""
+        for arch in sorted({host.arch for host in self.declaration.hosts.values() if host.os == "linux"}):
+            if seccomp.declared(arch, self.declaration):
+                yield Work(
+                    f"seccomp:{arch}", f"unpack what the sandbox of daemons for {arch} is made with",
+                    functools.partial(seccomp.make, arch, self.declaration, self.context, self.paths),
+                    functools.partial(seccomp.job, arch, self.context, self.paths),
+                    (f"fetch:{seccomp.SOURCES[arch]}",))
+
     def daemons(self) -> Iterator[Work]:
         """The user-mode side of each host."""
         for target, arch in sorted({(f"{host.os}-{host.arch}", host.arch) for host in self.declaration.hosts.values()}):
-            nat = slirp.declared(arch, self.declaration)
+            has = {"with_slirp": slirp.declared(arch, self.declaration),
+                   "with_seccomp": seccomp.declared(arch, self.declaration)}
+            needs = [f"{one}:{arch}" for one in ("slirp", "seccomp") if has[f"with_{one}"]]
             yield Work(
                 f"daemon:{target}", f"build colinux-daemon for {target}",
-                functools.partial(daemon.build_daemon, target, self.version, self.paths, with_slirp=nat),
-                functools.partial(daemon.daemon_job, target, self.version, self.paths, with_slirp=nat),
-                (f"slirp:{arch}",) if nat else ("setup",))
+                functools.partial(daemon.build_daemon, target, self.version, self.paths, **has),
+                functools.partial(daemon.daemon_job, target, self.version, self.paths, **has),
+                tuple(needs or ("setup",)))
         for target in windows.targets():
             yield Work(
                 f"daemon:{target}", f"build colinux-daemon for {target}",

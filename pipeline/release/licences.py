@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import rootfs, slirp, sources
+from pipeline import rootfs, seccomp, slirp, sources
 from pipeline.declaration.model import Declaration, Machine
 from pipeline.errors import UserError
 from pipeline.release.manifest import every_machine, image_names
@@ -56,6 +56,8 @@ def texts(machines: Sequence[Machine], decl: Declaration, ctx: sources.Context) 
         found[f"glibc-{arch}.copyright"] = _here(GLIBC[arch])
         if slirp.declared(arch, decl):
             found |= _slirp_texts(arch, decl, ctx)
+        if seccomp.declared(arch, decl):
+            found |= _package_text(seccomp.SOURCES[arch], decl, ctx)
     found["LGPL-2.1.txt"] = _here(LGPL)
     return dict(sorted(found.items()))
 
@@ -64,10 +66,15 @@ def _slirp_texts(arch: str, decl: Declaration, ctx: sources.Context) -> dict[str
     """Those of the libraries that the daemon's user-mode network is linked with."""
     found = {"libslirp.copyright": _here(slirp.folder(arch, ctx.paths) / "COPYRIGHT")}
     for name in slirp.SOURCES[arch][1:]:
-        package = sources.fetch(decl.sources[name], ctx)
-        named = str(package.blobs[0].package)
-        found[f"{named}.copyright"] = copyright_of(package.files[0], named)
+        found |= _package_text(name, decl, ctx)
     return found
+
+
+def _package_text(name: str, decl: Declaration, ctx: sources.Context) -> dict[str, bytes]:
+    """That of a declared source which is a package of Debian's."""
+    package = sources.fetch(decl.sources[name], ctx)
+    named = str(package.blobs[0].package)
+    return {f"{named}.copyright": copyright_of(package.files[0], named)}
 
 
 def copyright_of(deb: Path, package: str) -> bytes:
@@ -107,9 +114,9 @@ def offer(manifest: dict[str, Any]) -> str:
         "cost of handing it over, a complete machine-readable copy of all of it on a medium customarily used for",
         "exchanging software (section 3b of that licence). The configuration of each kernel lies in the debug archive.",
         "",
-        "The daemon is linked with glibc and, for ethN=slirp, with GLib, both under the LGPL 2.1 or later: with the",
-        "source above you can link it again, with other ones (section 6 of that licence). The one for Windows is",
-        "linked with the run-time libraries of MinGW-w64 and, by its exception for that, of GCC.",
+        "The daemon is linked with glibc, for its sandbox with libseccomp, for ethN=slirp with GLib, all of them under",
+        "the LGPL 2.1: with the source above you can link it again, with other ones (section 6 of that licence). The",
+        "one for Windows is linked with the run-time libraries of MinGW-w64 and, by its exception for that, of GCC.",
     ]
     for kernel, facts in manifest["kernels"].items():
         lines += ["", f"## Linux {kernel}", "",

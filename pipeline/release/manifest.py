@@ -20,7 +20,7 @@ from typing import Any
 
 import jsonschema
 
-from pipeline import compiler, driver, hostkernel, kernelconfig, patching, process, rootfs, slirp, sources
+from pipeline import compiler, driver, hostkernel, kernelconfig, patching, process, rootfs, seccomp, slirp, sources
 from pipeline import daemon as daemons
 from pipeline.declaration.model import Declaration, Kernel, Machine
 from pipeline.digest import sha256_file
@@ -168,6 +168,8 @@ def _groups(machines: Sequence[Machine], decl: Declaration) -> set[str]:
         arches |= {guest.arch, host.arch}
         if slirp.declared(host.arch, decl):
             found |= {f"source:{name}" for name in slirp.SOURCES[host.arch]}
+        if seccomp.declared(host.arch, decl):
+            found.add(f"source:{seccomp.SOURCES[host.arch]}")
         for name in image_names(machine):
             image = decl.rootfs[name]
             arches.add(image.arch)
