@@ -60,6 +60,7 @@ void print_status(const char *reply)
 	printf("\n  process   %.0f, colinux-daemon %s\n", number(reply, "pid"), text(reply, "daemon", one));
 	if (!json_find(reply, "kernel"))
 		return;
+	printf("  sandbox   %s\n", text(reply, "sandbox", one));
 	printf("  driver    %s\n", text(reply, "driver", one));
 	printf("  kernel    %s\n", text(reply, "kernel", one));
 	printf("  memory    %.0f MiB\n", number(reply, "memory_mib"));

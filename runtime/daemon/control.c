@@ -170,16 +170,20 @@ struct control *control_open(const struct options *options, struct error *error)
 	}
 	os_mutex_init(&control->lock);
 	os_cond_init(&control->told);
-	if (take_name(control, options, error))
-		goto free_control;
-	if (os_thread_start(&control->thread, "control", control_thread, control, error))
-		goto close_listener;
-	return control;
-close_listener:
-	os_listener_close(control->listener);
-free_control:
+	if (!take_name(control, options, error))
+		return control;
 	free(control);
 	return NULL;
+}
+
+int control_start(struct control *control, struct error *error)
+{
+	if (!control)
+		return 0;
+	if (os_thread_start(&control->thread, "control", control_thread, control, error))
+		return -1;
+	control->has_thread = true;
+	return 0;
 }
 
 /* A console's news, from any thread. */
@@ -272,7 +276,8 @@ void control_close(struct control *control, int exit_code, const char *reason)
 	control->closing = true;
 	os_unlock(&control->lock);
 	os_listener_wake(control->listener);
-	os_thread_join(&control->thread);
+	if (control->has_thread)
+		os_thread_join(&control->thread);
 	for (i = 0; i < CONTROL_CALLERS; i++)
 		if (control->callers[i].link)
 			os_link_close(control->callers[i].link);

@@ -31,11 +31,13 @@
 struct control;
 
 /*
- * Listens under the guest's name (option_guest_name()) and starts the thread. A name that
- * was not given but made of a file's may become another one's: NAME-2. NULL: see
- * error; where no name= was given, the daemon can do without.
+ * Listens under the guest's name (option_guest_name()). A name that was not given but made
+ * of a file's may become another one's: NAME-2. NULL: see error; where no name= was given,
+ * the daemon can do without: each of the others takes a NULL, too.
  */
 struct control *control_open(const struct options *options, struct error *error);
+/* Starts the thread that answers. -1: see error. */
+int control_start(struct control *control, struct error *error);
 /*
  * The machine that is spoken of from now on; NULL: there is none now. Returns when
  * the one before is not looked at any more; those who are attached to its consoles

@@ -27,6 +27,7 @@ struct caller {
 struct control {
 	struct os_listener *listener;
 	struct os_thread thread;
+	bool has_thread;
 	struct os_mutex lock;
 	/* under the lock: */
 	struct machine *machine;

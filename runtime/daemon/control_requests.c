@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "os_link.h"
+#include "sandbox.h"
 
 #ifndef CO_RELEASE
 #define CO_RELEASE "development"
@@ -32,6 +33,7 @@ static void answer_status(const struct control_view *view, struct json_text *jso
 	json_member_string(json, "daemon", CO_RELEASE);
 	json_member_number(json, "protocol", CONTROL_PROTOCOL);
 	json_member_string(json, "state", state_of(machine));
+	json_member_string(json, "sandbox", sandbox_is());
 	if (!machine)
 		return;
 	json_member_string(json, "driver", machine->vm.driver_release);

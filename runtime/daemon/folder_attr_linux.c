@@ -105,7 +105,7 @@ int folder_settle(const struct folder *folder, int fd, const struct folder_new *
 {
 	struct stored stored = { new->mode, new->uid, new->gid, new->major, new->minor };
 	u32 mode = new->mode & PERMISSIONS;
-	char path[FOLDER_PROC_BYTES];
+	char name[FOLDER_PROC_BYTES];
 	struct stat stat;
 
 	if (fstat(fd, &stat))
@@ -125,7 +125,7 @@ int folder_settle(const struct folder *folder, int fd, const struct folder_new *
 	}
 	/* after the owner: a change of it takes set-id bits away */
 	if (!S_ISLNK(stat.st_mode) && (stat.st_mode & PERMISSIONS) != mode &&
-	    chmod(folder_proc_path(fd, path), mode))
+	    fchmodat(folder_proc(), folder_proc_name(fd, name), mode, 0))
 		return -errno;
 	return 0;
 }
@@ -171,7 +171,7 @@ static int change_owner_and_mode(struct folder *folder, int fd, const struct fol
 {
 	const struct folder_setting *setting = &folder->setting;
 	u32 mode = change->mode & PERMISSIONS;
-	char path[FOLDER_PROC_BYTES];
+	char name[FOLDER_PROC_BYTES];
 	struct stat stat;
 
 	if (fstat(fd, &stat))
@@ -193,7 +193,7 @@ static int change_owner_and_mode(struct folder *folder, int fd, const struct fol
 		return 0;
 	if (S_ISLNK(stat.st_mode))
 		return -P9_EOPNOTSUPP;
-	return chmod(folder_proc_path(fd, path), mode) ? -errno : 0;
+	return fchmodat(folder_proc(), folder_proc_name(fd, name), mode, 0) ? -errno : 0;
 }
 
 static struct timespec time_of(u32 what, u32 set, u32 given, u64 seconds, u64 ns)
@@ -216,13 +216,13 @@ static int change_times(int fd, const struct folder_change *change)
 		time_of(change->what, FOLDER_SET_ATIME, FOLDER_GIVEN_ATIME, change->atime_s, change->atime_ns),
 		time_of(change->what, FOLDER_SET_MTIME, FOLDER_GIVEN_MTIME, change->mtime_s, change->mtime_ns),
 	};
-	char path[FOLDER_PROC_BYTES];
+	char name[FOLDER_PROC_BYTES];
 
 	/* the kernel's own special values must not come from a guest */
 	if (((change->what & FOLDER_GIVEN_ATIME) && change->atime_ns >= 1000000000u) ||
 	    ((change->what & FOLDER_GIVEN_MTIME) && change->mtime_ns >= 1000000000u))
 		return -P9_EINVAL;
-	return utimensat(AT_FDCWD, folder_proc_path(fd, path), times, 0) ? -errno : 0;
+	return utimensat(folder_proc(), folder_proc_name(fd, name), times, 0) ? -errno : 0;
 }
 
 int folder_change(struct folder *folder, struct folder_node *node, const struct folder_change *change)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "p9.h"
+#include "sandbox_linux.h"
 
 /* Descriptors of all folders together; the rest of the daemon needs some, too. */
 #define DESCRIPTORS_WANTED	65536u
@@ -73,6 +74,26 @@ static int root(struct folder *folder, struct folder_node **node)
 	return make_node(duplicate(of(folder)->root), node);
 }
 
+/* /proc/self/fd, from when the first folder is opened; -1: there is none. */
+static int proc = -1;
+
+int folder_proc(void)
+{
+	return proc;
+}
+
+void folder_keep_proc(void)
+{
+	if (proc < 0)
+		proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+const char *folder_proc_name(int fd, char name[FOLDER_PROC_BYTES])
+{
+	snprintf(name, FOLDER_PROC_BYTES, "%d", fd);
+	return name;
+}
+
 const char *folder_proc_path(int fd, char path[FOLDER_PROC_BYTES])
 {
 	snprintf(path, FOLDER_PROC_BYTES, "/proc/self/fd/%d", fd);
@@ -106,13 +127,13 @@ static int walk(struct folder *folder, struct folder_node *from, const char *nam
 
 static int again(struct folder *folder, struct folder_node *node, struct folder_node **copy)
 {
-	char path[FOLDER_PROC_BYTES];
+	char name[FOLDER_PROC_BYTES];
 	int fd;
 
 	(void)folder;
 	if (!node->opened)
 		return make_node(duplicate(node->fd), copy);
-	fd = open(folder_proc_path(node->fd, path), O_PATH | O_CLOEXEC);
+	fd = openat(proc, folder_proc_name(node->fd, name), O_PATH | O_CLOEXEC);
 	return make_node(fd < 0 ? -errno : fd, copy);
 }
 
@@ -120,7 +141,7 @@ static int again(struct folder *folder, struct folder_node *node, struct folder_
 
 int folder_reopen(int fd, int flags)
 {
-	char path[FOLDER_PROC_BYTES];
+	char name[FOLDER_PROC_BYTES];
 	struct stat stat;
 	int opened;
 
@@ -130,7 +151,7 @@ int folder_reopen(int fd, int flags)
 	if (!S_ISREG(stat.st_mode) && !S_ISDIR(stat.st_mode))
 		return -P9_ENXIO;
 	/* the descriptor's own file, whatever its name means by now */
-	opened = open(folder_proc_path(fd, path), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	opened = openat(proc, folder_proc_name(fd, name), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	return opened < 0 ? -errno : opened;
 }
 
@@ -205,6 +226,7 @@ static int enter(struct folder *folder)
 {
 	const struct folder_setting *setting = &folder->setting;
 
+	sandbox_caps_of_folder(setting);
 	if (setting->owner != FOLDER_USER)
 		return 0;
 	/* Of this thread only, which glibc's functions are not; file system ids always are.
@@ -213,6 +235,7 @@ static int enter(struct folder *folder)
 		return -errno;
 	setfsgid(setting->gid);
 	setfsuid(setting->uid);
+	sandbox_caps_none();
 	/* they do not say whether they did it; -1 changes nothing and tells */
 	return (u32)setfsuid(-1) == setting->uid && (u32)setfsgid(-1) == setting->gid ? 0 : -P9_EPERM;
 }
@@ -276,9 +299,9 @@ struct folder *folder_open(const char *path, const struct folder_setting *settin
 			   struct error *error)
 {
 	struct linux_folder *folder = calloc(1, sizeof(*folder));
-	char proc[FOLDER_PROC_BYTES];
+	char name[FOLDER_PROC_BYTES];
 	struct stat stat;
-	int result = 0;
+	int result = 0, link;
 
 	if (!folder) {
 		error_set(error, "out of memory");
@@ -293,9 +316,11 @@ struct folder *folder_open(const char *path, const struct folder_setting *settin
 		free(folder);
 		return NULL;
 	}
-	if (fstat(folder->root, &stat) || access(folder_proc_path(folder->root, proc), F_OK))
-		result = error_set(error, "%s: /proc has to be mounted for host folders (%s: %s)", path,
-				   proc, strerror(errno));
+	folder_keep_proc();
+	link = openat(proc, folder_proc_name(folder->root, name), O_PATH | O_CLOEXEC);
+	if (fstat(folder->root, &stat) || link < 0)
+		result = error_set(error, "%s: /proc has to be mounted for host folders (/proc/self/fd/%s: %s)",
+				   path, name, strerror(errno));
 	else if (setting->owner == FOLDER_USER && geteuid() &&
 		 (setting->uid != geteuid() || setting->gid != getegid()))
 		result = error_set(error, "%s: only root can work as user %u:%u", path, setting->uid,
@@ -304,6 +329,8 @@ struct folder *folder_open(const char *path, const struct folder_setting *settin
 		 folder_probe_stored(folder->root))
 		result = error_set(error, "%s: its file system keeps no extended attributes of users; take another owner=",
 				   path);
+	if (link >= 0)
+		close(link);
 	folder->device = stat.st_dev;
 	folder->inode = stat.st_ino;
 	if (!result)

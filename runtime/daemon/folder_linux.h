@@ -23,8 +23,14 @@ struct folder_node {
 	u64 position;		/* of a directory that is being listed */
 };
 
-/* The path that means the very file of a descriptor, also for calls that take no descriptor. */
+/*
+ * What means the very file of a descriptor, also for calls that take no descriptor: the
+ * name folder_proc_name() in the directory folder_proc(), or for those that take no directory
+ * either folder_proc_path().
+ */
 #define FOLDER_PROC_BYTES	32u
+int folder_proc(void);
+const char *folder_proc_name(int fd, char name[FOLDER_PROC_BYTES]);
 const char *folder_proc_path(int fd, char path[FOLDER_PROC_BYTES]);
 
 /* The file of that name itself, never what a symbolic link points to: O_PATH, or -errno. */

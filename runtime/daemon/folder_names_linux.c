@@ -66,12 +66,12 @@ int folder_symlink(struct folder *folder, struct folder_node *dir, const char *n
 int folder_link(struct folder *folder, struct folder_node *dir, const char *name,
 		struct folder_node *node)
 {
-	char path[FOLDER_PROC_BYTES];
+	char name_of_file[FOLDER_PROC_BYTES];
 
 	(void)folder;
 	/* the file of the descriptor; a symbolic link gets a second name itself */
-	return linkat(AT_FDCWD, folder_proc_path(node->fd, path), dir->fd, name, AT_SYMLINK_FOLLOW) ?
-	       -errno : 0;
+	return linkat(folder_proc(), folder_proc_name(node->fd, name_of_file), dir->fd, name,
+		      AT_SYMLINK_FOLLOW) ? -errno : 0;
 }
 
 int folder_rename(struct folder *folder, struct folder_node *from, const char *old,

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "opener.h"
 #include "run_folder.h"
 
 #define BACKLOG		128
@@ -104,8 +105,12 @@ struct os_listener *os_listener_open(const char *name, bool *taken, struct error
 		goto close_both;
 	result = bind_and_listen(listener, name, taken, error);
 	close(lock);
-	if (!result)
+	if (!result) {
+		/* for closing it */
+		opener_allow(listener->folder, OPENER_READ);
+		opener_allow(listener->address.sun_path, OPENER_REMOVE);
 		return listener;
+	}
 close_both:
 	if (listener->wake >= 0)
 		close(listener->wake);

@@ -197,6 +197,11 @@ static int start_programs(struct machine *machine, struct error *error)
 	return 0;
 }
 
+void machine_prepare(const struct options *options)
+{
+	prepare_nets(options);
+}
+
 int machine_start(struct machine *machine, const struct options *options, struct error *error)
 {
 	struct co_start start;

@@ -38,6 +38,8 @@ struct machine {
 	struct error end;		/* text may be empty */
 };
 
+/* Before the first machine: what a sandbox will not let it find out. */
+void machine_prepare(const struct options *options);
 /*
  * Opens disks, folders, networks and consoles, loads the guest and gets it ready;
  * vcpu_start() is next.
@@ -63,7 +65,8 @@ int attach_folders(struct machine *machine, u32 *ndevices, struct error *error);
 void close_folders(struct machine *machine);
 void log_folder_stats(const struct machine *machine, int level);
 
-/* machine_net.c: the guest's network interfaces. */
+/* machine_net.c: the guest's network interfaces; prepare_nets() finds their addresses. */
+void prepare_nets(const struct options *options);
 int open_nets(struct machine *machine, struct error *error);
 void log_net_stats(const struct machine *machine, int level);
 

@@ -9,13 +9,29 @@
 #include "net_mac.h"
 #include "option_keys.h"
 
-static char names[OPTIONS_NETS][8];	/* they live as long as the program */
+/* They live as long as the program. */
+static char names[OPTIONS_NETS][8];
+static u8 addresses[OPTIONS_NETS][6];
 
 static struct wire *open_wire(const char *name, const struct option_net *net, struct error *error)
 {
 	if (net->kind == NET_TUNTAP)
 		return wire_open_tap(name, net->tap, error);
 	return wire_open_slirp(name, net, error);
+}
+
+void prepare_nets(const struct options *options)
+{
+	u32 i;
+
+	for (i = 0; i < OPTIONS_NETS; i++) {
+		const struct option_net *net = &options->net[i];
+
+		if (net->given && net->has_mac)
+			memcpy(addresses[i], net->mac, sizeof(addresses[i]));
+		else if (net->given)
+			net_mac(options, i, addresses[i]);
+	}
 }
 
 int open_nets(struct machine *machine, struct error *error)
@@ -25,8 +41,8 @@ int open_nets(struct machine *machine, struct error *error)
 
 	for (i = 0; i < OPTIONS_NETS; i++) {
 		const struct option_net *net = &options->net[i];
+		const u8 *mac = addresses[i];
 		struct wire *wire;
-		u8 mac[6];
 
 		if (!net->given)
 			continue;
@@ -34,10 +50,6 @@ int open_nets(struct machine *machine, struct error *error)
 		wire = open_wire(names[i], net, error);
 		if (!wire)
 			return option_blame(net->given, error);
-		if (net->has_mac)
-			memcpy(mac, net->mac, sizeof(mac));
-		else
-			net_mac(options, i, mac);
 		machine->net[i] = net_open(names[i], wire, mac, error);
 		if (!machine->net[i])
 			return -1;

@@ -13,6 +13,7 @@
 #include "options.h"
 #include "os.h"
 #include "print_text.h"
+#include "sandbox.h"
 #include "would_run.h"
 
 #ifndef CO_RELEASE
@@ -69,6 +70,18 @@ static int open_door(const struct options *options, struct control **control, st
 	return 0;
 }
 
+/* What has to be done before the sandbox; the first thread is one of those behind it. */
+static int prepare(const struct options *options, struct control **control, struct error *error)
+{
+	machine_prepare(options);
+	if (open_door(options, control, error))
+		return -1;
+	if (!sandbox_enter(options, error) && !control_start(*control, error))
+		return 0;
+	control_close(*control, EXIT_OTHER, error->text);
+	return -1;
+}
+
 static int boot(const struct options *options, struct error *error)
 {
 	static struct machine machine;
@@ -76,11 +89,13 @@ static int boot(const struct options *options, struct error *error)
 	bool again = false;
 	int result;
 
-	if (os_requests_begin(error))
+	if (os_requests_begin(error) || sandbox_begin(options, error))
 		return -1;
-	if (options->pidfile.text && os_write_pidfile(options->pidfile.text, error))
+	if (options->pidfile.text && os_write_pidfile(options->pidfile.text, error)) {
+		sandbox_end();
 		return -1;
-	result = open_door(options, &control, error);
+	}
+	result = prepare(options, &control, error);
 	if (!result) {
 		while ((result = live(&machine, options, control, again, error)) == EXIT_AGAIN) {
 			again = true;
@@ -94,6 +109,7 @@ static int boot(const struct options *options, struct error *error)
 	}
 	if (options->pidfile.text)
 		os_remove_file(options->pidfile.text);
+	sandbox_end();
 	return result;
 }
 

@@ -80,6 +80,12 @@ const struct option_key option_keys[] = {
 	  .usage = "name=NAME",
 	  .manual = "what colinux-ctl calls the guest: letters, digits, . _ and -\n"
 		    "(default: FILE without folder and .conf)" },
+	{ "sandbox", .parse = parse_sandbox,
+	  .usage = "sandbox=on|off",
+	  .manual = "Linux: before the guest begins the daemon gives up what it\n"
+		    "does not need: capabilities, files, system calls (default:\n"
+		    "on where that is possible, else a note says why not). off is\n"
+		    "for who looks for a fault in the daemon" },
 	{ "scsi", KEY_NUMBERED, 128, "SCSI devices",
 	  .absent = "SCSI devices are not passed through any more; a disk of the host's is cobdN=/dev/sdX" },
 	{ "pci", KEY_NUMBERED, 128, "PCI devices",

@@ -223,3 +223,13 @@ int option_nets_complete(const struct options *options, struct error *error)
 	}
 	return result;
 }
+
+bool options_have_net(const struct options *options, enum option_net_kind kind)
+{
+	u32 i;
+
+	for (i = 0; i < OPTIONS_NETS; i++)
+		if (options->net[i].given && options->net[i].kind == kind)
+			return true;
+	return false;
+}

@@ -105,6 +105,17 @@ int parse_cocon(struct options *options, const struct option_given *given, struc
 	return 0;
 }
 
+int parse_sandbox(struct options *options, const struct option_given *given, struct error *error)
+{
+	if (!strcmp(given->text, "on"))
+		options->sandbox = SANDBOX_INSISTED;
+	else if (!strcmp(given->text, "off"))
+		options->sandbox = SANDBOX_NOT_WANTED;
+	else
+		return error_set(error, "expected on or off");
+	return 0;
+}
+
 /* --- the guest's name --- */
 
 static bool is_name_letter(char c)

@@ -88,6 +88,12 @@ struct option_net {
 	struct option_redirect redirect[OPTIONS_REDIRECTS];
 };
 
+enum option_sandbox {
+	SANDBOX_WHERE_POSSIBLE,
+	SANDBOX_INSISTED,
+	SANDBOX_NOT_WANTED,
+};
+
 struct option_program {
 	char *path, *arguments;	/* NULL: there is none; no arguments: "" */
 	const struct option_given *given;
@@ -127,6 +133,7 @@ struct options {
 	struct option_value serial[OPTIONS_SERIALS];
 	struct option_net net[OPTIONS_NETS];
 	struct option_program program[OPTIONS_PROGRAMS];
+	enum option_sandbox sandbox;
 	struct option_size {
 		u16 columns, rows;	/* 0: not given */
 	} console[OPTIONS_CONSOLES];	/* cocon= is the first */
@@ -156,6 +163,9 @@ int options_parse_text(struct options *options, const char *name, const char *te
  * file's (linux.conf: "linux"), else "colinux". True: it was given.
  */
 bool option_guest_name(const struct options *options, char name[OPTIONS_NAME_SIZE]);
+
+/* Is there a network interface of that kind? */
+bool options_have_net(const struct options *options, enum option_net_kind kind);
 
 /* And what has to be true of all words together. */
 int options_complete(struct options *options, struct error *error);

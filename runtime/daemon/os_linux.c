@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -17,6 +18,8 @@
 #include <unistd.h>
 
 #include <linux/fs.h>
+
+#include "opener.h"
 
 /* --- time and threads --- */
 
@@ -87,6 +90,7 @@ void os_wake_all(struct os_cond *cond)
 struct thread_start {
 	void (*body)(void *);
 	void *arg;
+	char name[16];		/* as Linux keeps it */
 };
 
 static void *thread_main(void *arg)
@@ -94,6 +98,8 @@ static void *thread_main(void *arg)
 	struct thread_start start = *(struct thread_start *)arg;
 
 	free(arg);
+	/* its own is a thread's to set; another one's is a file in /proc */
+	prctl(PR_SET_NAME, start.name);
 	start.body(start.arg);
 	return NULL;
 }
@@ -102,7 +108,7 @@ int os_thread_start(struct os_thread *thread, const char *name, void (*body)(voi
 		    struct error *error)
 {
 	struct thread_start *start = malloc(sizeof(*start));
-	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
 	sigset_t requests, before;
 	int failure;
 	size_t i;
@@ -111,9 +117,11 @@ int os_thread_start(struct os_thread *thread, const char *name, void (*body)(voi
 		return error_set(error, "out of memory");
 	start->body = body;
 	start->arg = arg;
+	snprintf(start->name, sizeof(start->name), "%s", name);
 	/* Requests are the main thread's: RUN is not to be interrupted by them. A
 	 * fault of this thread's own must reach the handler that restores the
-	 * terminal; blocked, it would kill the process on the spot. */
+	 * terminal, a system call that was caught the one that makes it; blocked,
+	 * it would kill the process on the spot. */
 	sigfillset(&requests);
 	for (i = 0; i < sizeof(faults) / sizeof(*faults); i++)
 		sigdelset(&requests, faults[i]);
@@ -124,7 +132,6 @@ int os_thread_start(struct os_thread *thread, const char *name, void (*body)(voi
 		free(start);
 		return error_set(error, "starting the thread of %s: %s", name, strerror(failure));
 	}
-	pthread_setname_np(thread->id, name);
 	return 0;
 }
 
@@ -402,6 +409,7 @@ int os_write_pidfile(const char *path, struct error *error)
 	fprintf(file, "%ld\n", (long)getpid());
 	if (fclose(file))
 		return error_set(error, "-p %s: %s", path, strerror(errno));
+	opener_allow(path, OPENER_REMOVE);
 	return 0;
 }
 

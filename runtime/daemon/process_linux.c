@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* os.h on Linux: programs that run beside the guest, and paths that are not Linux's. */
 #include "os.h"
+#include "opener.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -20,6 +21,8 @@ extern char **environ;
 struct os_process {
 	pid_t pid;	/* its process group's, too: it can have children */
 	bool ended;
+	bool openers;	/* in a sandbox no program can be started: it is the opener's child, */
+	u32 number;	/* by this number */
 };
 
 /* Splits at blanks; argv has room for ARGUMENTS_MAX and a NULL. False: too many. */
@@ -73,7 +76,16 @@ struct os_process *os_process_start(const char *program, const char *arguments,
 		error_set(error, "out of memory");
 	else if (!split(copy, argv))
 		error_set(error, "%s: more than %u arguments", program, ARGUMENTS_MAX - 1);
-	else if ((failure = spawn(&process->pid, argv)))
+	else if (opener_is_there()) {
+		/* it splits the words for itself */
+		failure = opener_start(program, arguments, error);
+		if (failure >= 0) {
+			process->openers = true;
+			process->number = failure;
+			free(copy);
+			return process;
+		}
+	} else if ((failure = spawn(&process->pid, argv)))
 		error_set(error, "%s: %s", program, strerror(failure));
 	else {
 		free(copy);
@@ -98,6 +110,11 @@ void os_process_end(struct os_process *process)
 
 	if (!process)
 		return;
+	if (process->openers) {
+		opener_stop(process->number);
+		free(process);
+		return;
+	}
 	/* The group outlives its first process if that left children behind. */
 	kill(-process->pid, SIGTERM);
 	while (!has_ended(process) && os_now_ms() < deadline)

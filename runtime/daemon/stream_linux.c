@@ -27,6 +27,8 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "opener.h"
+#include "sandbox_linux.h"
 
 #define AWAY_MS		250	/* until we look again whether the peer is back */
 #define REOPEN_MS	500
@@ -104,7 +106,7 @@ struct os_stream *os_stream_null(struct error *error)
  * would be theirs, too. Terminals and pipes can be opened once more; for the
  * others poll() and small pieces must do.
  */
-static int own_descriptor(int fd, int flags)
+static int open_own(int fd, int flags)
 {
 	enum kind kind = kind_of(fd);
 	char path[32];
@@ -115,6 +117,20 @@ static int own_descriptor(int fd, int flags)
 		own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	}
 	return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* In a sandbox they cannot be opened any more, and a guest may start anew. */
+static int kept[2] = { -1, -1 };
+
+void stream_keep_stdio(void)
+{
+	kept[STDIN_FILENO] = open_own(STDIN_FILENO, O_RDONLY);
+	kept[STDOUT_FILENO] = open_own(STDOUT_FILENO, O_WRONLY);
+}
+
+static int own_descriptor(int fd, int flags)
+{
+	return kept[fd] >= 0 ? fcntl(kept[fd], F_DUPFD_CLOEXEC, 3) : open_own(fd, flags);
 }
 
 struct os_stream *os_stream_stdio(struct error *error)
@@ -134,6 +150,11 @@ static int connect_to(const char *path)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd;
 
+	if (opener_is_there()) {
+		fd = opener_connect(path);
+		errno = fd < 0 ? -fd : 0;
+		return fd < 0 ? -1 : fd;
+	}
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		errno = ENAMETOOLONG;
 		return -1;

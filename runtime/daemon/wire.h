@@ -47,6 +47,9 @@ struct wire {
  */
 struct wire *wire_open_tap(const char *device, const char *name, struct error *error);
 
+/* Linux: a descriptor of it, by whatever process; -1: see error. */
+int tap_make(const char *device, const char *name, struct error *error);
+
 /* User-mode NAT with DHCP and DNS, and ports of the host's that lead into the guest. */
 struct wire *wire_open_slirp(const char *device, const struct option_net *net, struct error *error);
 

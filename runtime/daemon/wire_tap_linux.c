@@ -16,6 +16,7 @@
 #include <linux/if_tun.h>
 
 #include "log.h"
+#include "opener.h"
 #include "waiter.h"
 #include "wire.h"
 
@@ -95,7 +96,7 @@ static const struct wire_ops tap_ops = {
 	.close = tap_close,
 };
 
-static int open_interface(const char *device, const char *name, struct error *error)
+int tap_make(const char *device, const char *name, struct error *error)
 {
 	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
 	int fd, failure;
@@ -132,7 +133,12 @@ struct wire *wire_open_tap(const char *device, const char *name, struct error *e
 	tap->wire.ops = &tap_ops;
 	tap->device = device;
 	tap->waiter = waiter_new(error);
-	tap->fd = tap->waiter ? open_interface(device, name, error) : -1;
+	if (!tap->waiter)
+		tap->fd = -1;
+	else if (opener_is_there())
+		tap->fd = opener_tap(device, name, error);
+	else
+		tap->fd = tap_make(device, name, error);
 	if (tap->fd < 0) {
 		tap_close(&tap->wire);
 		return NULL;

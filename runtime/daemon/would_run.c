@@ -8,6 +8,7 @@
 #include "disk.h"
 #include "guest_names.h"
 #include "option_keys.h"
+#include "sandbox.h"
 
 struct found {
 	struct kernel_image image;	/* closed again */
@@ -115,7 +116,7 @@ static void print_disk(const struct options *options, const struct found *found,
 /* Keys that have nothing to be opened beforehand, as they were given. */
 static void print_others(const struct options *options)
 {
-	static const char *const shown[] = { "kernel", "initrd", "mem", "cobd", "hd", "sd" };
+	static const char *const shown[] = { "kernel", "initrd", "mem", "cobd", "hd", "sd", "sandbox" };
 	const struct option_given *given;
 	size_t i;
 
@@ -147,6 +148,7 @@ int would_run(const struct options *options, struct error *error)
 		if (options->disk[i].image.path)
 			print_disk(options, &found, i);
 	print_others(options);
-	printf("memory: %u MiB\ncommand line: %s\n", options->mem_mib, found.cmdline);
+	printf("sandbox: %s\nmemory: %u MiB\ncommand line: %s\n", sandbox_would_be(options),
+	       options->mem_mib, found.cmdline);
 	return 0;
 }

@@ -65,6 +65,7 @@ def test_a_typical_file(folder: Path) -> None:
         "cobd1: two.img, 2 KiB, read-only, /dev/vdb in the guest",
         "cobd11: three,a.img, 2 KiB, read-only, /dev/vdc in the guest",
         'ttys0: "C:\\serial port"',
+        "sandbox: unavailable",
         "memory: 64 MiB",
         "command line: colinux.names=cobd0,cobd1,cobd11 "
         'root=/dev/vda ro quiet "dyndbg=file x.c +p" console=ttyX0',
