@@ -61,7 +61,8 @@ CHECKS = frozenset(
         "apt-install",
         "git-build",
         "poweroff",
-        # on the host, with colinux-ctl
+        # on the host, while the guest works: its daemon; with colinux-ctl
+        "sandbox",
         "control",
         "stop",
         # on the host, afterwards

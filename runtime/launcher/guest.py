@@ -54,7 +54,7 @@ class Config:
 
     `kernel`, `initrd` and `conf` are files in the test host; `disks` the serials of
     the host's drives, in the guest's order. Where there is a `conf`, it says all of
-    that. A guest that restarts is an error, unless `reboots`.
+    that. A guest that restarts is an error, unless `reboots`. Without `sandbox` the daemon keeps its rights.
     """
 
     memory_mib: int
@@ -63,6 +63,7 @@ class Config:
     disks: Sequence[tuple[str, bool]] = ()  # serial, read-only
     kernel: str = KERNEL
     reboots: bool = False
+    sandbox: bool = True
     conf: str | None = None
 
 
@@ -75,6 +76,11 @@ def own_words(host: TestHost, slot: int, extra: str = "", agent: bool = True) ->
         *([f"colinux.agent={AGENT_TTY}"] if agent else []),
         *extra.split(),
     ]
+
+
+def switches(config: Config) -> str:
+    """What comes before the configuration file on the daemon's command line."""
+    return ("" if config.reboots else "--no-reboot ") + ("" if config.sandbox else "sandbox=off ")
 
 
 def daemon_file(config: Config, host: TestHost, slot: int, extra: str = "", agent: bool = True) -> str:
@@ -161,14 +167,14 @@ class Guest:
             file, words = daemon_file(self.config, self.host, self.slot, extra, agent), ""
             said, make = " ".join(file.splitlines()), f"printf %s {shlex.quote(file)} > {self._conf_file}"
         console = self.host.port(console_port(self.slot))
-        switches = "" if self.config.reboots else "--no-reboot "
+        before = switches(self.config)
         self._console_log.mark(title)
-        self._daemon_log.mark(f"{title}: {DAEMON} {switches}{said}")
+        self._daemon_log.mark(f"{title}: {DAEMON} {before}{said}")
         # The daemon is the script's very process, so that its exit code is the run's and its
         # number is known; a port can be opened once only, so input and output share the opening.
         self._run = self.host.start(
             f"echo $$ > {self.pid_file}; {make}; "
-            f"exec {DAEMON} {switches}@{self._conf_file} {words} 0<>{console} 1>&0",
+            f"exec {DAEMON} {before}@{self._conf_file} {words} 0<>{console} 1>&0",
             on_output=self._daemon_log.write,
         )
         self._began = time.monotonic()

@@ -71,7 +71,9 @@ class Lab:
     def _guest(self, slot: int) -> Guest:
         log = Log(self.setting.folder / f"guest-console{slot or ''}.log", self.setting.repeat)
         # Also one of another machine's (`beside`) does what this machine's checks ask of it.
-        config = replace(self.setting.guests[slot].config(slot), reboots="control" in self.machine.checks)
+        # colinux.sys knows the process that has opened it: in a sandbox that would be another one.
+        config = replace(self.setting.guests[slot].config(slot), reboots="control" in self.machine.checks,
+                         sandbox=not self.machine.nt)
         return Guest(self.host, slot, config, log, self.daemon_log)
 
     # --- time ---------------------------------------------------------------------------

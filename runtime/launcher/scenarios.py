@@ -26,7 +26,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from runtime.launcher import clock, control, desktop, folders, journal, livedin_host, network
+from runtime.launcher import clock, control, desktop, folders, journal, livedin_host, network, sandbox
 from runtime.launcher.agent import Run
 from runtime.launcher.checks import GUEST_CHECKS
 from runtime.launcher.guest import Guest
@@ -45,7 +45,7 @@ HOST_CHECKS: Mapping[str, Callable[[Lab], None]] = {
 }
 
 # Names that colinux.toml may use for a machine's checks.
-CHECKS = frozenset(GUEST_CHECKS) | frozenset(HOST_CHECKS) | {"poweroff", "control", "stop"}
+CHECKS = frozenset(GUEST_CHECKS) | frozenset(HOST_CHECKS) | {"poweroff", "sandbox", "control", "stop"}
 
 Around = Callable[[Lab, Sequence[Guest]], AbstractContextManager[None]]
 
@@ -72,6 +72,8 @@ def play(lab: Lab, scenario: Scenario) -> None:
     lab.report.add("boot", True, f"up after {lab.boot_seconds or 0:.1f} s", lab.boot_seconds or 0.0)
     with scenario.around(lab, guests):
         lab.check(guests, [name for name in names if name in GUEST_CHECKS])
+    if "sandbox" in names:
+        sandbox.sandbox(lab, guests)
     if "control" in names:
         control.control(lab, guests)
     if "poweroff" in names:
