@@ -10,6 +10,7 @@
 
 #define CLIENT_NAME_SIZE	64u
 #define CLIENT_REPLY_MAX	(64u << 10)
+#define CLIENT_REQUEST_MAX	255u		/* with its NUL: the daemon takes no more */
 /* A daemon that is stopped, or works hard, answers late; one that is gone, never. */
 #define CLIENT_PATIENCE_MS	10000
 

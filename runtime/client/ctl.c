@@ -15,15 +15,21 @@
 
 enum { DONE = 0, FAILED = 1, USAGE = 2 };
 
+/* Behind the command: NAME add ethN REDIRECTION, and one too many. */
+#define WORDS_MAX	5
+
 struct ctl {
 	const char *command, *name;
+	const char *words[WORDS_MAX];
+	int nwords;
 	bool json, no_wait;
 	char chosen[CLIENT_NAME_SIZE];
+	char request[CLIENT_REQUEST_MAX];	/* of redirect */
 	char reply[CLIENT_REPLY_MAX];
 };
 
 static const char manual[] =
-"usage: colinux-ctl [--json] COMMAND [NAME]\n"
+"usage: colinux-ctl [--json] COMMAND [NAME] [WORDS]\n"
 "\n"
 "Looks at guests of this user that run, and ends them. A guest's name is its\n"
 "configuration's name=, or the file's name; it may be left out when one runs.\n"
@@ -35,6 +41,12 @@ static const char manual[] =
 "  reboot [NAME]   the same, and start it anew in the same daemon\n"
 "  kill [NAME]     end it at once: it loses what it has not written yet\n"
 "  wait [NAME]     wait for its end\n"
+"  redirect [NAME] the host's ports that lead into it, through its ethN=slirp\n"
+"  redirect [NAME] add|remove [ethN] REDIRECTION\n"
+"                  opens more of them, or closes some: PROTOCOL:[ADDRESS:]HOST-PORT:\n"
+"                  GUEST-PORT[:COUNT], like tcp:2222:22, several with slashes between\n"
+"                  them; as long as its daemon runs. ethN says of which interface,\n"
+"                  where several are slirp\n"
 "\n"
 "  --json          answers as JSON: a line, of list an array\n"
 "  --no-wait       stop, reboot and kill: only say so, do not wait for the end\n"
@@ -134,6 +146,15 @@ static int change(struct ctl *ctl, int fd, struct error *error)
 	return outcome(ctl);
 }
 
+static int redirect(struct ctl *ctl, int fd, struct error *error)
+{
+	if (client_ask(fd, ctl->request, ctl->reply, CLIENT_PATIENCE_MS, error) ||
+	    client_refused(ctl->reply, error))
+		return fail(error);
+	/* who has changed something knows what */
+	return ctl->json || !strcmp(ctl->request, "redirect") ? show(ctl, print_redirects) : DONE;
+}
+
 static const struct command {
 	const char *word;
 	int (*run)(struct ctl *ctl, int fd, struct error *error);
@@ -145,6 +166,7 @@ static const struct command {
 	{ "reboot", change },
 	{ "kill", change },
 	{ "wait", change },
+	{ "redirect", redirect },
 };
 
 static const struct command *find(const char *word)
@@ -180,6 +202,59 @@ static int misuse(const char *what, const char *word)
 	return USAGE;
 }
 
+static bool is_change(const char *word)
+{
+	return !strcmp(word, "add") || !strcmp(word, "remove");
+}
+
+/* A request is one line of words with blanks between them; a word is one of printable ASCII. */
+static int add_to_request(struct ctl *ctl, const char *word)
+{
+	size_t used = strlen(ctl->request), i;
+
+	for (i = 0; word[i]; i++)
+		if (word[i] <= 0x20 || word[i] > 0x7e)
+			return misuse("a redirection is like tcp:2222:22, not like ", word);
+	if (snprintf(ctl->request + used, sizeof(ctl->request) - used, " %s", word) >=
+	    (int)(sizeof(ctl->request) - used))
+		return misuse("too many redirections at once: ", word);
+	return DONE;
+}
+
+/* [NAME] [add|remove [ethN] REDIRECTION] */
+static int take_redirect_words(struct ctl *ctl)
+{
+	int at = 0;
+
+	strcpy(ctl->request, "redirect");
+	if (ctl->nwords && !is_change(ctl->words[0]))
+		ctl->name = ctl->words[at++];
+	if (at == ctl->nwords)
+		return DONE;
+	if (!is_change(ctl->words[at]))
+		return misuse("expected add or remove, not ", ctl->words[at]);
+	if (ctl->nwords - at < 2)
+		return misuse("a redirection is missing behind ", ctl->words[at]);
+	if (ctl->nwords - at > 3)
+		return misuse("unexpected ", ctl->words[at + 3]);
+	for (; at < ctl->nwords; at++)
+		if (add_to_request(ctl, ctl->words[at]))
+			return USAGE;
+	return DONE;
+}
+
+static int take_words(struct ctl *ctl, const struct command *command)
+{
+	if (command->run == redirect)
+		return take_redirect_words(ctl);
+	if (!command->run && ctl->nwords)
+		return misuse("list takes no name, but has ", ctl->words[0]);
+	if (ctl->nwords > 1)
+		return misuse("one guest at a time, not also ", ctl->words[1]);
+	ctl->name = ctl->words[0];
+	return DONE;
+}
+
 int main(int argc, char **argv)
 {
 	static struct ctl ctl;
@@ -199,18 +274,18 @@ int main(int argc, char **argv)
 			return misuse("unknown switch ", argv[i]);
 		else if (!ctl.command)
 			ctl.command = argv[i];
-		else if (!ctl.name)
-			ctl.name = argv[i];
+		else if (ctl.nwords < WORDS_MAX)
+			ctl.words[ctl.nwords++] = argv[i];
 		else
-			return misuse("one guest at a time, not also ", argv[i]);
+			return misuse("unexpected ", argv[i]);
 	}
 	if (!ctl.command)
 		return misuse("a command is needed", "");
 	command = find(ctl.command);
 	if (!command)
 		return misuse("unknown command ", ctl.command);
-	if (!command->run && ctl.name)
-		return misuse("list takes no name, but has ", ctl.name);
+	if (take_words(&ctl, command))
+		return USAGE;
 	result = run(&ctl, command);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "colinux-ctl: writing to stdout failed\n");

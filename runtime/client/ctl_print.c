@@ -106,3 +106,20 @@ void print_stats(const char *reply)
 	for (; device; device = json_after(device))
 		print_device(device);
 }
+
+void print_redirects(const char *reply)
+{
+	const char *interface = json_first(json_find(reply, "interfaces")), *one;
+	char name[SHOWN], shown[SHOWN];
+
+	if (!interface)
+		puts("it has no slirp network");
+	for (; interface; interface = json_after(interface)) {
+		one = json_first(json_find(interface, "redirections"));
+		text(interface, "name", name);
+		if (!one)
+			printf("%s: none\n", name);
+		for (; one; one = json_after(one))
+			printf("%s: %s\n", name, text(one, "text", shown));
+	}
+}

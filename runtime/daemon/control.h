@@ -9,13 +9,15 @@
  *	stop, reboot, kill	{"ok":true}, and when it has come to that, a second line:
  *	wait			{"event":"ended","exit_code":0,"reason":""}, or "restarted"
  *	console NAME ...	{"ok":true}, and then it is a console's: see attachment.h
+ *	redirect ...		{"ok":true,"interfaces":[...]}: see control_redirect.c
  *	anything else		{"ok":false,"error":"..."}
  *
  * A connection serves one request after the other. What is no line of printable
  * ASCII within CONTROL_REQUEST_MAX bytes ends it. Nobody can hold up the others: a
  * connection that has no request for five seconds, or does not take its answer, is
  * ended as well, unless it waits for an event. All of this is one thread's work; the guest's own
- * never waits for it.
+ * never waits for it. It waits itself for a network interface's thread, which has something to do
+ * at times, but never waits for anybody when it has.
  */
 #ifndef COLINUX_CONTROL_H
 #define COLINUX_CONTROL_H

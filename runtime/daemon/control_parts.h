@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the control door's files share: control.c (thread), control_caller.c (connections). */
+/* What the control door's files share: control.c (thread), control_caller.c (connections), control_requests.c
+ * and control_redirect.c (answers). */
 #ifndef COLINUX_CONTROL_PARTS_H
 #define COLINUX_CONTROL_PARTS_H
 
@@ -42,6 +43,12 @@ struct control {
 	u64 accept_again;
 	struct caller callers[CONTROL_CALLERS];
 };
+
+/* control_requests.c: the answer is this refusal, whatever it was before. */
+void control_refuse(struct json_text *json, const char *why);
+/* control_redirect.c: answers "redirect", of which the words are what follows. */
+void control_redirect(const struct control_view *view, const char *words, size_t bytes,
+		      struct json_text *json);
 
 /* control_caller.c: the thread's. Any of these may end the caller: its link is NULL then. */
 void caller_begin(struct caller *caller, struct os_link *link);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the control door answers. Lines come from any program of the user's. */
-#include "control.h"
+#include "control_parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -163,11 +163,12 @@ static void answer_stats(const struct control_view *view, struct json_text *json
 
 /* --- console --- */
 
-static void refuse(struct json_text *json, const char *why)
+void control_refuse(struct json_text *json, const char *why)
 {
-	json->used = 0;
-	json->full = false;
-	json_add(json, "{\"ok\":false,\"error\":\"%s\"}", why);
+	json_begin(json, json->text, json->size);
+	json_add(json, "{\"ok\":false");
+	json_member_string(json, "error", why);
+	json_add(json, "}");
 }
 
 /* "NAME [COLUMNSxROWS] [new]"; false: it is something else. */
@@ -201,12 +202,12 @@ static enum control_then attach(struct control_view *view, const char *line, siz
 	struct console *console;
 
 	if (!parse_attach(line, bytes, attachment)) {
-		refuse(json, "expected console NAME [COLUMNSxROWS] [new]");
+		control_refuse(json, "expected console NAME [COLUMNSxROWS] [new]");
 		return CONTROL_GO_ON;
 	}
 	console = attachment_console(view->machine, attachment->name);
 	if (!console) {
-		refuse(json, view->machine ? "the guest has no such console; status lists them" :
+		control_refuse(json, view->machine ? "the guest has no such console; status lists them" :
 		       "the guest is just being started or ended");
 		return CONTROL_GO_ON;
 	}
@@ -258,19 +259,25 @@ enum control_then control_answer(struct control_view *view, const char *line, si
 	const struct request *request;
 
 	if (bytes >= CONTROL_REQUEST_MAX || !is_text(line, bytes)) {
-		refuse(json, "a request is a short line of plain text");
+		control_refuse(json, "a request is a short line of plain text");
 		return CONTROL_HANG_UP;
 	}
 	if (bytes > 8 && !memcmp(line, "console ", 8))
 		return attach(view, line + 8, bytes - 8, json);
+	if (bytes >= 8 && !memcmp(line, "redirect", 8) && (bytes == 8 || line[8] == ' ')) {
+		control_redirect(view, line + 8, bytes - 8, json);
+		if (json->full)
+			control_refuse(json, "the answer is too long");
+		return CONTROL_GO_ON;
+	}
 	request = find(line, bytes);
 	if (!request) {
-		refuse(json, "unknown request; known are status, stats, stop, reboot, kill, wait and console");
+		control_refuse(json, "unknown request; known are status, stats, stop, reboot, kill, wait, console and redirect");
 		return CONTROL_GO_ON;
 	}
 	/* a guest that is being set up is not in the main thread's hands yet */
 	if (request->post != OS_REQUEST_NONE && !view->machine) {
-		refuse(json, "the guest is just being started or ended");
+		control_refuse(json, "the guest is just being started or ended");
 		return CONTROL_GO_ON;
 	}
 	json_add(json, "{\"ok\":true");
@@ -278,7 +285,7 @@ enum control_then control_answer(struct control_view *view, const char *line, si
 		request->answer(view, json);
 	json_add(json, "}");
 	if (json->full) {
-		refuse(json, "the answer is too long");
+		control_refuse(json, "the answer is too long");
 		return CONTROL_GO_ON;
 	}
 	if (request->post != OS_REQUEST_NONE)

@@ -84,8 +84,8 @@ static void print_net(FILE *out, u32 number, const struct option_net *net)
 		print_member(out, "interface", net->tap);
 	if (net->kind == NET_SLIRP)
 		fputs(", \"redirections\": [", out);
-	for (i = 0; i < net->nredirects; i++) {
-		const struct option_redirect *one = &net->redirect[i];
+	for (i = 0; i < net->redirects.count; i++) {
+		const struct option_redirect *one = &net->redirects.entry[i];
 
 		fprintf(out, "%s{\"protocol\": \"%s\", \"address\": \"%u.%u.%u.%u\", \"host\": %u, \"guest\": %u, \"count\": %u}",
 			i ? ", " : "", one->udp ? "udp" : "tcp", one->address[0], one->address[1],

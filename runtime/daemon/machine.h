@@ -68,6 +68,13 @@ void log_folder_stats(const struct machine *machine, int level);
 /* machine_net.c: the guest's network interfaces; prepare_nets() finds their addresses. */
 void prepare_nets(const struct options *options);
 int open_nets(struct machine *machine, struct error *error);
+/*
+ * Any thread, while the guest runs: changes the redirections of eth<number>, also for
+ * the guest's lives to come in this daemon; open: those that there are now. -1: see error.
+ */
+int redirect_net(struct machine *machine, u32 number, enum redirects_change change,
+		 const struct option_redirects *asked, struct option_redirects *open,
+		 struct error *error);
 void log_net_stats(const struct machine *machine, int level);
 
 /* run.c: the vCPU thread. */

@@ -13,11 +13,21 @@
 static char names[OPTIONS_NETS][8];
 static u8 addresses[OPTIONS_NETS][6];
 
-static struct wire *open_wire(const char *name, const struct option_net *net, struct error *error)
+/* Redirections that somebody has changed while a guest ran; a restart keeps them. */
+static struct {
+	bool changed;
+	struct option_redirects now;
+} redirects[OPTIONS_NETS];
+
+static struct wire *open_wire(u32 number, const struct option_net *net, struct error *error)
 {
+	struct option_net now = *net;
+
 	if (net->kind == NET_TUNTAP)
-		return wire_open_tap(name, net->tap, error);
-	return wire_open_slirp(name, net, error);
+		return wire_open_tap(names[number], net->tap, error);
+	if (redirects[number].changed)
+		now.redirects = redirects[number].now;
+	return wire_open_slirp(names[number], &now, error);
 }
 
 void prepare_nets(const struct options *options)
@@ -47,7 +57,7 @@ int open_nets(struct machine *machine, struct error *error)
 		if (!net->given)
 			continue;
 		snprintf(names[i], sizeof(names[i]), "eth%u", i);
-		wire = open_wire(names[i], net, error);
+		wire = open_wire(i, net, error);
 		if (!wire)
 			return option_blame(net->given, error);
 		machine->net[i] = net_open(names[i], wire, mac, error);
@@ -56,6 +66,25 @@ int open_nets(struct machine *machine, struct error *error)
 		log_note("%s: %02x:%02x:%02x:%02x:%02x:%02x", names[i], mac[0], mac[1], mac[2], mac[3],
 			 mac[4], mac[5]);
 	}
+	return 0;
+}
+
+int redirect_net(struct machine *machine, u32 number, enum redirects_change change,
+		 const struct option_redirects *asked, struct option_redirects *open,
+		 struct error *error)
+{
+	char text[REDIRECT_TEXT_SIZE];
+	u32 i;
+
+	if (net_redirect(machine->net[number], change, asked, open, error))
+		return -1;
+	if (change == REDIRECTS_LIST)
+		return 0;
+	redirects[number].changed = true;
+	redirects[number].now = *open;
+	for (i = 0; i < asked->count; i++)
+		log_note("%s: %s is %s", names[number], redirect_text(&asked->entry[i], text),
+			 change == REDIRECTS_OPEN ? "open" : "closed");
 	return 0;
 }
 

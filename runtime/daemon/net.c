@@ -25,6 +25,16 @@ struct slot {
 	u8 frame[WIRE_FRAME_MAX];
 };
 
+/* What another thread wants done to the wire, which is the device's thread's. */
+struct job {
+	enum redirects_change change;
+	const struct option_redirects *asked;
+	struct option_redirects *open;
+	struct error *error;
+	int result;
+	bool done;
+};
+
 struct net {
 	struct device device;
 	struct wire *wire;
@@ -38,6 +48,7 @@ struct net {
 	bool busy;		/* the thread is using them */
 	bool forget;		/* what waits is for a driver that is gone */
 	bool quit;
+	struct job *job;	/* NULL: there is none */
 	/* the thread's own */
 	bool up;		/* the guest's driver was there when we last looked */
 	u32 first, waiting;	/* slots */
@@ -209,6 +220,47 @@ static void transmit(struct net *net)
 		device_signal_used(device, ring);
 }
 
+/* --- redirections --- */
+
+bool net_redirects(const struct net *net)
+{
+	return net->wire->ops->open_ports != NULL;
+}
+
+int net_redirect(struct net *net, enum redirects_change change, const struct option_redirects *asked,
+		 struct option_redirects *open, struct error *error)
+{
+	struct job job = { change, asked, open, error, 0, false };
+
+	os_lock(&net->lock);
+	while (net->job)
+		os_wait(&net->changed, &net->lock);
+	net->job = &job;
+	os_unlock(&net->lock);
+	net->wire->ops->wake(net->wire);
+	os_lock(&net->lock);
+	while (!job.done)
+		os_wait(&net->changed, &net->lock);
+	os_unlock(&net->lock);
+	return job.result;
+}
+
+/* The thread's; the lock is held. */
+static void do_job(struct net *net)
+{
+	struct job *job = net->job;
+
+	if (!job)
+		return;
+	os_unlock(&net->lock);
+	job->result = redirects_change(net->wire, net->device.name, job->change, job->asked, job->error);
+	*job->open = net->wire->redirects;
+	os_lock(&net->lock);
+	net->job = NULL;
+	job->done = true;
+	os_wake_all(&net->changed);
+}
+
 /* --- the thread --- */
 
 static void net_thread(void *arg)
@@ -217,6 +269,7 @@ static void net_thread(void *arg)
 
 	os_lock(&net->lock);
 	while (!net->quit) {
+		do_job(net);
 		net->up = net->busy = net->enabled;
 		if (net->forget)
 			net->waiting = 0;

@@ -4,6 +4,7 @@
 #define COLINUX_NET_H
 
 #include "device.h"
+#include "redirects.h"
 #include "wire.h"
 
 struct net;
@@ -26,5 +27,15 @@ void net_close(struct net *net);
 
 struct device *net_device(struct net *net);
 const struct net_stats *net_stats(const struct net *net);
+
+/*
+ * Any thread, between net_attach() and net_close(): has the device's thread change the wire's
+ * redirections, which takes no longer than a moment, and gives those that are open
+ * afterwards. -1: nothing has changed, see error.
+ */
+int net_redirect(struct net *net, enum redirects_change change, const struct option_redirects *asked,
+		 struct option_redirects *open, struct error *error);
+/* Does it have redirections at all? */
+bool net_redirects(const struct net *net);
 
 #endif

@@ -54,7 +54,8 @@ const struct option_key option_keys[] = {
 		    "the guest asks DHCP and is 10.0.2.15, the host 10.0.2.2, DNS at\n"
 		    "10.0.2.3. REDIRECTIONS let the host in: tcp:2222:22/udp:69:69,\n"
 		    "PROTOCOL:[ADDRESS:]HOST-PORT:GUEST-PORT[:COUNT], slashes\n"
-		    "between them; the host's address is 127.0.0.1 if none is given\n"
+		    "between them; the host's address is 127.0.0.1 if none is given;\n"
+		    "colinux-ctl redirect changes them while the guest runs\n"
 		    "tuntap[,INTERFACE[,MAC]]  a tap interface of the host's\n"
 		    "Without a MAC each gets one that is the same the next time" },
 	{ "ttys", KEY_NUMBERED, OPTIONS_SERIALS, "serial ports", true, .parse = parse_ttys,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* ethN=: network interfaces, and the ports of the host's that lead into the guest. */
+/* ethN=: network interfaces; their redirections: redirects.c. */
 #include "option_parse.h"
 
 #include <stdio.h>
@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "option_values.h"
+#include "redirects.h"
 
 #define FIELDS	4u
-#define PORTS_MAX 1024u		/* of a redirection's COUNT: each one is an open socket */
 
 /* Splits KIND,"a, b",c at its commas; returns how many fields there are, -1: see error. */
 static int split(char *text, char *field[FIELDS], struct error *error)
@@ -78,83 +78,6 @@ static int parse_mac(struct option_net *net, const char *text, struct error *err
 	return 0;
 }
 
-static bool read_address(const char *text, u8 address[4])
-{
-	unsigned int part[4], i;
-	char end;
-
-	if (strspn(text, "0123456789.") != strlen(text) || strlen(text) > 15 ||
-	    sscanf(text, "%u.%u.%u.%u%c", &part[0], &part[1], &part[2], &part[3], &end) != 4)
-		return false;
-	for (i = 0; i < 4; i++) {
-		if (part[i] > 255)
-			return false;
-		address[i] = part[i];
-	}
-	return true;
-}
-
-static int parse_port(const char *text, u16 *port, struct error *error)
-{
-	u32 number;
-
-	if (option_number(text, "ports", 1, 65535, &number, error))
-		return error_set(error, "%.20s is no port, 1 to 65535", text);
-	*port = number;
-	return 0;
-}
-
-/* tcp:2222:22, udp:5353:53:2, tcp:0.0.0.0:80:80 */
-static int parse_redirect(struct option_net *net, char *text, struct error *error)
-{
-	struct option_redirect *redirect = &net->redirect[net->nredirects];
-	char *part[5] = { text }, shown[60], **port = &part[1];
-	u32 parts = 1, count = 1;
-
-	snprintf(shown, sizeof(shown), "%s", text);
-	if (net->nredirects == OPTIONS_REDIRECTS)
-		return error_set(error, "there is room for %u redirections", OPTIONS_REDIRECTS);
-	while ((text = strchr(text, ':')) && parts < 5) {
-		*text++ = '\0';
-		part[parts++] = text;
-	}
-	*redirect = (struct option_redirect){ .udp = !strcmp(part[0], "udp"), .address = { 127, 0, 0, 1 } };
-	if (!redirect->udp && strcmp(part[0], "tcp"))
-		return error_set(error, "%s: expected tcp:HOST-PORT:GUEST-PORT, or udp:", shown);
-	if (parts > 1 && strchr(part[1], '.')) {
-		if (!read_address(part[1], redirect->address))
-			return error_set(error, "%s: %.20s is no address of the host's", shown, part[1]);
-		port++;
-		parts--;
-	}
-	if (text || parts < 3 || parts > 4)
-		return error_set(error, "%s: expected PROTOCOL:HOST-PORT:GUEST-PORT, and perhaps :COUNT",
-				 shown);
-	if (parse_port(port[0], &redirect->host, error) || parse_port(port[1], &redirect->guest, error))
-		return -1;
-	if (parts == 4 && option_number(port[2], "ports", 1, PORTS_MAX, &count, error))
-		return -1;
-	if (redirect->host + count > 65536 || redirect->guest + count > 65536)
-		return error_set(error, "%s: ports end at 65535", shown);
-	redirect->count = count;
-	net->nredirects++;
-	return 0;
-}
-
-static int parse_redirects(struct option_net *net, char *text, struct error *error)
-{
-	char *next;
-
-	for (; text && *text; text = next) {
-		next = strchr(text, '/');
-		if (next)
-			*next++ = '\0';
-		if (parse_redirect(net, text, error))
-			return -1;
-	}
-	return 0;
-}
-
 static int parse_fields(struct option_net *net, char *text, struct error *error)
 {
 	char *field[FIELDS] = { NULL };
@@ -168,7 +91,7 @@ static int parse_fields(struct option_net *net, char *text, struct error *error)
 		if (count > 3)
 			return error_set(error, "unexpected %.40s: redirections are divided by slashes", field[3]);
 		return (count > 1 && parse_mac(net, field[1], error)) ||
-		       parse_redirects(net, field[2], error) ? -1 : 0;
+		       redirects_parse(&net->redirects, field[2], error) ? -1 : 0;
 	}
 	if (!strcmp(field[0], "tuntap")) {
 		net->kind = NET_TUNTAP;

@@ -78,14 +78,18 @@ struct option_redirect {
 	u16 host, guest, count;
 };
 
+struct option_redirects {
+	u32 count;
+	struct option_redirect entry[OPTIONS_REDIRECTS];
+};
+
 struct option_net {
 	const struct option_given *given;	/* NULL: there is none */
 	enum option_net_kind kind;
 	bool has_mac;
 	u8 mac[6];
 	char *tap;		/* tuntap: of the host's; NULL: not given */
-	u32 nredirects;			/* slirp */
-	struct option_redirect redirect[OPTIONS_REDIRECTS];
+	struct option_redirects redirects;	/* slirp */
 };
 
 enum option_sandbox {

@@ -20,12 +20,15 @@
 
 static bool has_slirp_port(const struct options *options)
 {
+	const struct option_redirects *redirects;
 	u32 i, port;
 
-	for (i = 0; i < OPTIONS_NETS; i++)
-		for (port = 0; port < options->net[i].nredirects; port++)
-			if (options->net[i].redirect[port].host < FREE_PORTS)
+	for (i = 0; i < OPTIONS_NETS; i++) {
+		redirects = &options->net[i].redirects;
+		for (port = 0; port < redirects->count; port++)
+			if (redirects->entry[port].host < FREE_PORTS)
 				return true;
+	}
 	return false;
 }
 

@@ -29,6 +29,13 @@ struct wire_ops {
 	/* Any thread: makes wait() return, the next one if none is under way. */
 	void (*wake)(struct wire *wire);
 	void (*close)(struct wire *wire);
+	/*
+	 * Of a kind of wire that has redirections, else NULL; for redirects_change(). All ports
+	 * of one are opened, or none: -1, see error. Connections that came through
+	 * a port outlive its closing.
+	 */
+	int (*open_ports)(struct wire *wire, const struct option_redirect *redirect, struct error *error);
+	void (*close_ports)(struct wire *wire, const struct option_redirect *redirect);
 };
 
 struct wire {
@@ -39,6 +46,7 @@ struct wire {
 	 */
 	bool (*deliver)(void *arg, const void *frame, u32 bytes);
 	void *arg;
+	struct option_redirects redirects;	/* those that are open */
 };
 
 /*

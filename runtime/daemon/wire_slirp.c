@@ -21,6 +21,7 @@
 
 #include "log.h"
 #include "os.h"
+#include "redirects.h"
 #include "waiter.h"
 
 _Static_assert((int)SLIRP_POLL_IN == WAIT_IN && (int)SLIRP_POLL_OUT == WAIT_OUT &&
@@ -227,48 +228,61 @@ static void slirp_close(struct wire *wire)
 	free(slirp);
 }
 
-static const struct wire_ops slirp_ops = {
-	.send = slirp_send,
-	.wait = slirp_wait,
-	.wake = slirp_wake,
-	.close = slirp_close,
-};
-
-/* --- opening --- */
-
 static struct in_addr address(u8 a, u8 b, u8 c, u8 d)
 {
 	return (struct in_addr){ .s_addr = htonl((u32)a << 24 | b << 16 | c << 8 | d) };
 }
 
-static struct in6_addr address6(u8 network, u8 host)
-{
-	return (struct in6_addr){ .s6_addr = { [0] = 0xfe, [1] = 0xc0, [7] = network, [15] = host } };
-}
-
-static int open_port(struct slirp_wire *slirp, const struct option_redirect *redirect, u32 i,
-		     struct error *error)
+/* The first `count` ports of a redirection. */
+static void close_some(struct wire *wire, const struct option_redirect *redirect, u32 count)
 {
 	const u8 *at = redirect->address;
 
-	/* the guest's address is the one that DHCP gives */
-	if (!slirp_add_hostfwd(slirp->slirp, redirect->udp, address(at[0], at[1], at[2], at[3]),
-			       redirect->host + i, address(0, 0, 0, 0), redirect->guest + i))
-		return 0;
-	return error_set(error, "%s port %u at %u.%u.%u.%u: %s%s", redirect->udp ? "udp" : "tcp",
-			 redirect->host + i, at[0], at[1], at[2], at[3], strerror(errno),
-			 errno == EACCES ? " (ports below 1024 are root's)" : "");
+	while (count--)
+		slirp_remove_hostfwd(to_slirp(wire)->slirp, redirect->udp,
+				     address(at[0], at[1], at[2], at[3]), redirect->host + count);
 }
 
-static int open_ports(struct slirp_wire *slirp, const struct option_net *net, struct error *error)
+static void slirp_close_ports(struct wire *wire, const struct option_redirect *redirect)
 {
-	u32 i, port;
+	close_some(wire, redirect, redirect->count);
+}
 
-	for (i = 0; i < net->nredirects; i++)
-		for (port = 0; port < net->redirect[i].count; port++)
-			if (open_port(slirp, &net->redirect[i], port, error))
-				return -1;
+static int slirp_open_ports(struct wire *wire, const struct option_redirect *redirect,
+			    struct error *error)
+{
+	const u8 *at = redirect->address;
+	u32 i;
+
+	for (i = 0; i < redirect->count; i++) {
+		/* the guest's address is the one that DHCP gives */
+		if (!slirp_add_hostfwd(to_slirp(wire)->slirp, redirect->udp,
+				       address(at[0], at[1], at[2], at[3]), redirect->host + i,
+				       address(0, 0, 0, 0), redirect->guest + i))
+			continue;
+		error_set(error, "%s port %u at %u.%u.%u.%u: %s%s", redirect->udp ? "udp" : "tcp",
+			  redirect->host + i, at[0], at[1], at[2], at[3], strerror(errno),
+			  errno == EACCES ? " (ports below 1024 are root's)" : "");
+		close_some(wire, redirect, i);
+		return -1;
+	}
 	return 0;
+}
+
+static const struct wire_ops slirp_ops = {
+	.send = slirp_send,
+	.wait = slirp_wait,
+	.wake = slirp_wake,
+	.close = slirp_close,
+	.open_ports = slirp_open_ports,
+	.close_ports = slirp_close_ports,
+};
+
+/* --- opening --- */
+
+static struct in6_addr address6(u8 network, u8 host)
+{
+	return (struct in6_addr){ .s6_addr = { [0] = 0xfe, [1] = 0xc0, [7] = network, [15] = host } };
 }
 
 struct wire *wire_open_slirp(const char *device, const struct option_net *net, struct error *error)
@@ -303,7 +317,8 @@ struct wire *wire_open_slirp(const char *device, const struct option_net *net, s
 		if (!slirp->slirp)
 			error_set(error, "libslirp %s does not start", slirp_version_string());
 	}
-	if (!slirp->slirp || open_ports(slirp, net, error)) {
+	if (!slirp->slirp ||
+	    redirects_change(&slirp->wire, device, REDIRECTS_OPEN, &net->redirects, error)) {
 		slirp_close(&slirp->wire);
 		return NULL;
 	}

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runtime.launcher import host  # the module: it imports this one, in the end
 from runtime.launcher.report import Stopwatch
 from runtime.launcher.verdict import Outcome, Stop, last_lines
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAC = "02:43:4f:00:00:05"
 PORT = 7001
 REDIRECTED = 2201
+OPENED = 2202  # while the guest runs
 TAP = "cotap0"
 CMDLINE = f"eth0=slirp,{MAC},tcp:{REDIRECTED}:{PORT}/udp:{REDIRECTED}:{PORT} eth1=slirp eth2=tuntap,{TAP}"
 
@@ -163,6 +165,28 @@ colinux-check net both 127.0.0.1 {REDIRECTED} 1 && colinux-check net udp 127.0.0
 """
 
 
+# The host's owner opens ports, uses them, and closes them, while a stream is under way through one of them.
+OPENED_PORTS = """
+ctl() {{ {ctl} redirect {name} "$@"; }}
+ports=tcp:{port}:{inside}/udp:{port}:{inside}
+ctl add eth1 $ports || exit
+echo listed=$(ctl | grep -c '^eth1: ...:127.0.0.1:{port}:{inside}$')
+colinux-check net both 127.0.0.1 {port} 1 || exit
+colinux-check net udp 127.0.0.1 {port} 10 1400 || exit
+ctl add eth0 tcp:{port}:{inside} 2>&1 | grep -q 'Address already in use' && echo taken=refused
+ctl add tcp:{port}:{inside} 2>&1 | grep -q 'There are: eth0 eth1' && echo which=asked
+colinux-check net both 127.0.0.1 {port} 4 > /tmp/under-way & stream=$!
+sleep 0.3
+ctl remove eth1 $ports || exit
+colinux-check net both 127.0.0.1 {port} 1 > /dev/null 2>&1 || echo closed=yes
+wait $stream && sed 's/^echoed_/last_/' /tmp/under-way
+"""
+OPENED_EXPECTED = {
+    "listed": "2", "echoed_good": str(1 << 20), "datagrams": "10", "taken": "refused", "which": "asked",
+    "closed": "yes", "last_good": str(4 << 20),
+}  # fmt: skip
+
+
 def prepare(lab: Lab) -> None:
     """Before the daemon starts: it opens ports of the host's, and reads where names are asked for."""
     lab.host.ask(PREPARE)
@@ -193,13 +217,22 @@ def wait_ready(lab: Lab, run: Run, what: str) -> None:
 
 
 def redirected(lab: Lab, guest: Guest) -> None:
-    """net-redirect: a stream and datagrams from the host into the guest."""
-    watch = Stopwatch()
+    """net-redirect: a stream and datagrams from the host into the guest; net-ports: the same by ports that
+    colinux-ctl opens and closes meanwhile."""
     server = guest.begin(SERVER, 0)
     wait_ready(lab, server, "a server in the guest")
-    status, text = lab.host.run(INTO_GUEST, lab.check_limit)
+    into_guest(lab, "net-redirect", INTO_GUEST, {"echoed_good": str(1 << 20), "datagrams": "10"},
+               f"1 MiB and 10 datagrams there and back by port {REDIRECTED}")  # fmt: skip
+    into_guest(lab, "net-ports", OPENED_PORTS.format(ctl=host.CTL, name=guest.name, port=OPENED, inside=PORT),
+               OPENED_EXPECTED, f"port {OPENED} was opened, used, and closed under a stream of 4 MiB")  # fmt: skip
     guest.agent.kill(server)
-    good = status == 0 and f"echoed_good={1 << 20}" in text.splitlines() and "datagrams=10" in text.splitlines()
-    said = f"1 MiB and 10 datagrams there and back by port {REDIRECTED}"
-    lab.report.add("net-redirect", good, said if good else f"ended with {status}\n{text}", watch.seconds)
     lab.host.pump.until(lambda: server.ended, 10 * lab.setting.factor)
+
+
+def into_guest(lab: Lab, name: str, script: str, expected: Mapping[str, str], said: str) -> None:
+    """A check of that name: a script for the host, and the lines `key=value` that it has to print."""
+    watch = Stopwatch()
+    status, text = lab.host.run(script, lab.check_limit)
+    lines = text.splitlines()
+    good = status == 0 and all(f"{key}={value}" in lines for key, value in expected.items())
+    lab.report.add(name, good, said if good else f"ended with {status}\n{text}", watch.seconds)

@@ -2,7 +2,7 @@
 /*
  * slirp_guest: a guest without a guest. Frames made by hand go through the network
  * device to libslirp, and what comes back is looked at: an address by DHCP, ping,
- * a datagram to the host and back, a redirected one from the host, and then noise
+ * a datagram to the host and back, redirected ones from the host, and then noise
  * (slirp_guest SEED COUNT), after which all of it must still work.
  */
 #include <arpa/inet.h>
@@ -306,12 +306,69 @@ static void datagrams(u16 redirected)
 	close(wait.fd);
 }
 
+static bool change(enum redirects_change what, const char *format, u16 port, struct error *error)
+{
+	struct option_redirects asked = { 0 }, open;
+	char text[60];
+
+	snprintf(text, sizeof(text), format, port);
+	CHECK(!redirects_parse(&asked, text, error));
+	return !net_redirect(net, what, &asked, &open, error);
+}
+
+/* Does somebody listen at the host's port? */
+static bool listens(u16 port)
+{
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	bool there = !connect(fd, (struct sockaddr *)&at, sizeof(at));
+
+	close(fd);
+	return there;
+}
+
+/* Ports that are opened and closed while the network works. */
+static void ports_come_and_go(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	u8 frame[PACKET];
+	struct error error;
+	u16 port;
+	int fd = host_socket(&port), sender = socket(AF_INET, SOCK_DGRAM, 0);
+
+	CHECK(!change(REDIRECTS_OPEN, "udp:%u:9", port, &error));
+	CHECK(strstr(error.text, "Address already in use"));
+	close(fd);
+	CHECK(change(REDIRECTS_OPEN, "udp:%u:9", port, &error));
+	CHECK(!change(REDIRECTS_OPEN, "udp:%u:10", port, &error) && strstr(error.text, "already"));
+	at.sin_port = htons(port);
+	CHECK(!connect(sender, (struct sockaddr *)&at, sizeof(at)));
+	CHECK_EQUAL(send(sender, "knock", 5, 0), 5);
+	expect_packet(frame, 17);
+	CHECK(get16(frame + 36) == 9 && !memcmp(frame + 42, "knock", 5));
+	CHECK(!change(REDIRECTS_CLOSE, "udp:%u:10", port, &error));
+	CHECK(change(REDIRECTS_CLOSE, "udp:%u:9", port, &error));
+	/* nobody is there: the host says so to the next one who asks */
+	CHECK_EQUAL(send(sender, "knock", 5, 0), 5);
+	CHECK(send(sender, "knock", 5, 0) < 0);
+	close(sender);
+
+	CHECK(!listens(port));
+	CHECK(change(REDIRECTS_OPEN, "tcp:%u:9", port, &error));
+	CHECK(listens(port));
+	CHECK(change(REDIRECTS_CLOSE, "tcp:%u:9", port, &error));
+	CHECK(!listens(port));
+}
+
 static void all_of_it(u16 redirected)
 {
 	ask_for_address(1, 2);
 	ask_for_address(3, 5);
 	ping();
 	datagrams(redirected);
+	ports_come_and_go();
 }
 
 /* --- noise --- */

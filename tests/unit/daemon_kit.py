@@ -43,7 +43,10 @@ FLAGS = (
     *(f"-I{PATHS.root / folder}" for folder in ("runtime/abi", "runtime/daemon", "runtime/client")),
     f"-I{HARNESS}",
 )
-SUPPORT = ("check_failed", "fake_driver", "fake_memory_linux", "fake_wire", "guest", "console_guest", "p9_client", "zoo")
+SUPPORT = ("check_failed", "fake_driver", "fake_memory_linux", "fake_slirp", "fake_wire", "guest", "console_guest",
+           "p9_client", "zoo")  # fmt: skip
+# Parts of the daemon's that these take the place of.
+REPLACED = ("driver_linux", "wire_slirp")
 # What of the clients is tested like the daemon's own parts.
 CLIENT_PARTS = ("json_read",)
 # A report of theirs must be told from an exit code of the daemon.
@@ -97,7 +100,7 @@ def _link(folder: Path, product: tuple[Path, ...], harness: list[Path]) -> None:
         _gcc(*(folder / f"{stem}.o" for stem in stems), "-o", folder / name)
 
     every = [path.stem for path in product]
-    doorless = [stem for stem in every if stem != "driver_linux"]
+    doorless = [stem for stem in every if stem not in REPLACED]
     library = [stem for stem in doorless if stem != "main"]
     link("daemon", *every)
     link("fake-daemon", *doorless, *SUPPORT, "guest_program")

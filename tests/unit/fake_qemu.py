@@ -19,6 +19,7 @@ scripts by what they contain, so that whole boots are played in a second. Words
     same-boot     a reboot is none                     no-console    nothing is seen at the guest's console
     wrong-guest   ssh leads to another guest
     no-server     the host's servers do not listen     no-redirect   nothing comes through an opened port
+    no-ports      no port can be opened later
     no-restart    it ends when it should restart       lost-file     what was promised before a kill is gone
     no-journal    the guest's journal is not replayed
     no-window     one of its programs has no window    blank         its windows are empty
@@ -327,7 +328,9 @@ def host_run(host: Line, number: str, script: str) -> None:
         ("Xvfb_screen0", 0, base64.encodebytes(gzip.compress(xwd(200, 80, SCREEN))).decode()),
         ("ping_group_range", 0, ""),
         ("ifconfig cotap0", 0, ""),
-        ("net both 127.0.0.1", 0, "echoed_good=1048576\n" + "datagrams=10\n" * ("no-redirect" not in MODES)),
+        ("redirect", int("no-ports" in MODES), "listed=2\nechoed_good=1048576\ndatagrams=10\ntaken=refused\nwhich=asked\n"
+             "closed=yes\nlast_good=4194304\n"),
+            ("net both 127.0.0.1", 0, "echoed_good=1048576\n" + "datagrams=10\n" * ("no-redirect" not in MODES)),
     ]
     for part, status, text in answers:
         if part in script:

@@ -258,6 +258,99 @@ def test_a_guest_that_hangs_is_started_anew_all_the_same(start: Start, ctl: Ctl)
     assert guest.end()[0] == 255
 
 
+# --- redirections -------------------------------------------------------------------------------------------
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports of 127.0.0.1 that are free, one after the other."""
+    for port in range(20000, 60000, count):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for number in range(port, port + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", number))
+            return port
+    raise AssertionError("no ports are free")
+
+
+def is_open(port: int) -> bool:
+    """Somebody listens there."""
+    with socket.socket() as client:
+        client.settimeout(PATIENCE)
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def redirections(ctl: Ctl) -> dict[str, list[str]]:
+    """What is open, as a program would ask for it."""
+    answer = json.loads(ctl("--json", "redirect").stdout)
+    return {one["name"]: [entry["text"] for entry in one["redirections"]] for one in answer["interfaces"]}
+
+
+def test_ports_are_opened_and_closed(start: Start, ctl: Ctl) -> None:
+    port = free_ports(4)
+    first, second = f"tcp:127.0.0.1:{port}:22", f"tcp:127.0.0.1:{port + 1}:80:2"
+    start("power", f"eth0=slirp,,tcp:{port}:22", "name=one")
+    assert (ctl("redirect").returncode, ctl("redirect", "one").stdout) == (0, f"eth0: {first}\n")
+    done = ctl("redirect", "add", f"tcp:{port + 1}:80:2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert is_open(port) and is_open(port + 1) and is_open(port + 2)
+    assert ctl("redirect").stdout == f"eth0: {first}\neth0: {second}\n"
+    assert json.loads(ctl("--json", "redirect", "one").stdout)["interfaces"][0]["redirections"][1] == {
+        "text": second, "protocol": "tcp", "address": "127.0.0.1", "host": port + 1, "guest": 80, "count": 2,
+    }  # fmt: skip
+    answer = json.loads(ctl("--json", "redirect", "one", "remove", "eth0", f"{second}/{first}").stdout)
+    assert answer == {"ok": True, "interfaces": [{"name": "eth0", "redirections": []}]}
+    assert not is_open(port) and not is_open(port + 1) and not is_open(port + 2)
+    assert ctl("redirect").stdout == "eth0: none\n"
+
+
+def test_redirections_that_cannot_be(start: Start, ctl: Ctl) -> None:
+    port = free_ports(2)
+
+    def refused(*words: str) -> str:
+        done = ctl("redirect", *words)
+        assert (done.returncode, done.stdout) == (1, "")
+        return done.stderr.removeprefix("colinux-ctl: ").rstrip()
+
+    start("power", "eth0=slirp", "eth1=slirp", "name=one")
+    assert refused("add", f"tcp:{port}:22") == "which network? There are: eth0 eth1"
+    assert refused("add", "eth2", f"tcp:{port}:22") == "the guest has no network eth2"
+    assert refused("add", "Eth0", f"tcp:{port}:22") == "the guest has no network Eth0"
+    assert refused("add", "eth1", "tcp:x:22") == "x is no port, 1 to 65535"
+    assert refused("add", "eth1", "22") == "22: expected tcp:HOST-PORT:GUEST-PORT, or udp:"
+    assert refused("add", "eth1", '"\\') == '"\\: expected tcp:HOST-PORT:GUEST-PORT, or udp:'
+    assert refused("remove", "eth1", "/") == '"": expected tcp:HOST-PORT:GUEST-PORT, or udp:'
+    assert refused("remove", "eth1", f"tcp:{port}:22") == f"eth1 has no redirection tcp:127.0.0.1:{port}:22"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port + 1))
+        taken.listen()
+        both = f"tcp:{port}:1/tcp:{port + 1}:2"
+        assert refused("add", "eth1", both) == f"port {port + 1}: Address already in use"
+        assert not is_open(port)
+    assert ctl("redirect", "add", "eth0", f"tcp:{port}:1").returncode == 0
+    assert refused("add", "eth1", f"tcp:{port}:1") == f"port {port}: Address already in use"
+    assert redirections(ctl) == {"eth0": [f"tcp:127.0.0.1:{port}:1"], "eth1": []}
+
+
+def test_a_guest_without_a_slirp_network(start: Start, ctl: Ctl) -> None:
+    start("power")
+    assert (ctl("redirect").returncode, ctl("redirect").stdout) == (0, "it has no slirp network\n")
+    done = ctl("redirect", "add", "tcp:2222:22")
+    assert (done.returncode, done.stderr) == (1, "colinux-ctl: the guest has no slirp network (ethN=slirp)\n")
+
+
+def test_redirections_outlive_the_guest(start: Start, ctl: Ctl) -> None:
+    """As they were changed, they are when it runs anew; they end with the daemon."""
+    port = free_ports(2)
+    guest = start("power;say bye\n", f"eth0=slirp,,tcp:{port}:22", "-v", "2")
+    assert ctl("redirect", "add", f"tcp:{port + 1}:23").returncode == 0
+    assert ctl("redirect", "remove", f"tcp:{port}:22").returncode == 0
+    assert ctl("reboot").returncode == 0
+    assert redirections(ctl) == {"eth0": [f"tcp:127.0.0.1:{port + 1}:23"]}
+    assert is_open(port + 1) and not is_open(port)
+    assert ctl("stop").returncode == 0
+    assert f"eth0: tcp:127.0.0.1:{port + 1}:23 is open" in guest.end()[1]
+    assert not is_open(port + 1)
+
+
 # --- names ---------------------------------------------------------------------------------------------
 
 
@@ -466,8 +559,15 @@ def test_hostile_answers_do_not_fool_the_client(ctl: Ctl, run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("stop", "a", "b"), ("list", "a"), ("--nonsense",), ("restart",), ("list", "--jsn")]
-)
+    "words",
+    [
+        (), ("stop", "a", "b"), ("list", "a"), ("--nonsense",), ("restart",), ("list", "--jsn"),
+        ("redirect", "add"), ("redirect", "a", "remove"), ("redirect", "a", "tcp:1:2"), ("redirect", "add", "eth0", "a", "b"),
+        ("redirect", "a", "add", "eth0", "tcp:1:2", "b"), ("redirect", "a", "add", "eth0", "tcp:1:2", "b", "c"),
+        ("redirect", "add", "tcp:1:2\nkill"), ("redirect", "add", "tcp:1:2 x"), ("redirect", "add", "ä"),
+        ("redirect", "add", "tcp:1:2/" * 40),
+    ],
+)  # fmt: skip
 def test_misuse(words: tuple[str, ...], ctl: Ctl) -> None:
     done = ctl(*words)
     assert done.returncode == 2 and "see --help" in done.stderr and not done.stdout

@@ -217,7 +217,7 @@ def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
     added = {"stress": {"host-load"}, "busy": {"host-timers"}, "nmi": {"nmi-seen"}, "mce": {"mce-seen"},
              "panic": {"panic-early", "panic-double", "panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
              "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"},
-             "cofs": {"folder-host"}, "net": {"net-redirect"}, "lived-in": {"folder-host", "ssh", "consoles"},
+             "cofs": {"folder-host"}, "net": {"net-redirect", "net-ports"}, "lived-in": {"folder-host", "ssh", "consoles"},
              "desktop": {"desktop"}, "journal": {"journal", "poweroff-journal"}}  # fmt: skip
     assert added.get(scenario, set()) <= set(status(verdict))
 
@@ -239,13 +239,14 @@ def test_a_folder_without_the_guests_file_is_noticed(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("modes", "verdict", "says"), [
     ("", "pass", None), ("no-server", "check-failed", "does not listen"), ("no-redirect", "check-failed", "net-redirect"),
+    ("no-ports", "check-failed", "net-ports"),
 ])  # fmt: skip
 def test_a_network_is_spoken_through_both_ways(stage: Stage, modes: str, verdict: str, says: str | None) -> None:
     judged = stage.judge(machine(scenario="net", modes=modes, cmdline=network.CMDLINE, checks=("uname", *network.TRAFFIC)))
     seen = status(judged)
     assert judged.outcome.verdict == verdict, judged.outcome.reason
     if says is None:
-        assert {*network.TRAFFIC, "net-redirect"} <= set(seen) and set(seen.values()) == {"pass"}
+        assert {*network.TRAFFIC, "net-redirect", "net-ports"} <= set(seen) and set(seen.values()) == {"pass"}
     else:
         assert says in judged.outcome.reason
 

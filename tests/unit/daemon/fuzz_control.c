@@ -25,6 +25,7 @@ static size_t compose(char *line)
 {
 	static const char *const words[] = {
 		"status", "stats", "stop", "reboot", "kill", "wait", "console", "console cocon1 80x25", "console cocon1 new", "console ", "",
+		"redirect", "redirect add ", "redirect remove ", "redirect add eth0 ", "eth1 ", "tcp:42222:22", "udp:42222:22:3", "/",
 		" ", "\t", "\r", "\"", "\\", "\x7f", "\xc3\xbc", "{}", "%s%n", "0", "stats\nstats", "ttys0", "x",
 	};
 	size_t bytes = 0, at;
@@ -180,7 +181,8 @@ static void use_console(struct console *console, u32 count)
 int main(int argc, char **argv)
 {
 	static struct options options = { .kernel.text = (char *)"a \"kernel\"\n\xe9\x1b[2J", .mem_mib = 64 };
-	static struct machine machine = { .options = &options, .ndevices = 2 };
+	static struct machine machine = { .options = &options, .ndevices = 3 };
+	static const u8 mac[6] = { 2, 'C', 'O', 0, 0, 1 };
 	struct control_view view = { .name = "fuzz" };
 	unsigned long long granted = 0, count;
 	struct co_note note = { 0 };
@@ -198,12 +200,16 @@ int main(int argc, char **argv)
 	machine.further[1] = console_open("cocon1", os_stream_null(&error), false, &error);
 	CHECK(machine.further[1] && !console_attach(machine.further[1], &machine.vm, 1, &error));
 	machine.device[1] = console_device(machine.further[1]);
+	machine.net[0] = net_open("eth0", wire_open_slirp("eth0", &options.net[0], &error), mac, &error);
+	CHECK(machine.net[0] && !net_attach(machine.net[0], &machine.vm, 2, &error));
+	machine.device[2] = net_device(machine.net[0]);
 	use_console(machine.further[1], strtoull(argv[2], NULL, 10) / 20);
 	for (count = strtoull(argv[2], NULL, 10); count; count--) {
 		view.machine = below(8) ? &machine : NULL;
 		bytes = compose(line);
 		granted += try_line(&view, line, bytes);
 	}
+	net_close(machine.net[0]);
 	console_close(machine.further[1], 0);
 	block_close(machine.disk[0]);
 	vm_close(&machine.vm);

@@ -451,6 +451,163 @@ static void reset_in_the_middle(void)
 	tear_down();
 }
 
+/* --- redirections --- */
+
+static struct option_redirects asked, now;
+
+static int redirect(enum redirects_change change, const char *text)
+{
+	char copy[200];
+
+	asked.count = 0;
+	snprintf(copy, sizeof(copy), "%s", text);
+	CHECK(!redirects_parse(&asked, copy, &error));
+	return net_redirect(net, change, &asked, &now, &error);
+}
+
+static void check_open(const char *texts)
+{
+	char all[400] = "", one[REDIRECT_TEXT_SIZE];
+	u32 i;
+
+	CHECK(!redirect(REDIRECTS_LIST, ""));
+	for (i = 0; i < now.count; i++) {
+		strcat(all, i ? "/" : "");
+		strcat(all, redirect_text(&now.entry[i], one));
+	}
+	CHECK_TEXT(all, texts);
+	CHECK_EQUAL(strlen(all), strlen(texts));
+}
+
+static void refused(enum redirects_change change, const char *text, const char *why)
+{
+	CHECK(redirect(change, text));
+	CHECK_TEXT(error.text, why);
+}
+
+/* The first of `count` ports of the host's that are free, one after the other. */
+static u32 free_ports(u32 count)
+{
+	static struct options options;
+	struct wire *probe;
+	u32 port;
+
+	for (port = 20000; port < 60000; port += count) {
+		struct option_net *one = &options.net[0];
+
+		one->redirects.count = 1;
+		one->redirects.entry[0] = (struct option_redirect){ false, { 127, 0, 0, 1 }, port, 1, count };
+		probe = wire_open_slirp("probe", one, &error);
+		if (probe) {
+			probe->ops->close(probe);
+			return port;
+		}
+	}
+	CHECK(!"ports are free");
+	return 0;
+}
+
+static void set_up_slirp(const struct option_net *option)
+{
+	struct co_note note = { 0 };
+
+	CHECK(!vm_open(&vm, &error) && !vm_create(&vm, 80 << 20, 0, &note, &error));
+	wire = wire_open_slirp("eth0", option, &error);
+	CHECK(wire);
+	net = net_open("eth0", wire, mac, &error);
+	CHECK(net && !net_attach(net, &vm, 0, &error) && net_redirects(net));
+}
+
+static void redirections(void)
+{
+	static const struct option_net none;
+	u32 port = free_ports(10);
+	char text[100], both[300];
+
+	set_up_slirp(&none);
+	check_open("");
+	snprintf(text, sizeof(text), "tcp:127.0.0.1:%u:22", port);
+	CHECK(!redirect(REDIRECTS_OPEN, text));
+	check_open(text);
+	/* the host has it already; so has this guest */
+	refused(REDIRECTS_OPEN, text, "eth0 has tcp:127.0.0.1:");
+	snprintf(both, sizeof(both), "tcp:0.0.0.0:%u:5:3", port - 2);
+	refused(REDIRECTS_OPEN, both, "already");
+	/* all of it or nothing: the second one cannot be, and the first one goes */
+	snprintf(both, sizeof(both), "tcp:%u:80/tcp:%u:81:2", port + 3, port + 2);
+	refused(REDIRECTS_OPEN, both, "already");
+	check_open(text);
+	/* nor within one that somebody else has a port of */
+	snprintf(both, sizeof(both), "udp:%u:7", port + 5);
+	CHECK(!redirect(REDIRECTS_OPEN, both));
+	snprintf(both, sizeof(both), "%s/udp:127.0.0.1:%u:7", text, port + 5);
+	check_open(both);
+	snprintf(both, sizeof(both), "udp:127.0.0.1:%u:7", port + 6);
+	refused(REDIRECTS_CLOSE, both, "eth0 has no redirection udp:127.0.0.1:");
+	/* another guest port is another redirection */
+	snprintf(both, sizeof(both), "tcp:%u:23", port);
+	refused(REDIRECTS_CLOSE, both, "eth0 has no redirection");
+	snprintf(both, sizeof(both), "tcp:%u:22/tcp:%u:22", port, port);
+	refused(REDIRECTS_CLOSE, both, "is given twice");
+	snprintf(both, sizeof(both), "tcp:%u:22/udp:%u:8", port, port + 5);
+	refused(REDIRECTS_CLOSE, both, "eth0 has no redirection udp:");
+	CHECK(!redirect(REDIRECTS_CLOSE, text));
+	snprintf(both, sizeof(both), "udp:127.0.0.1:%u:7", port + 5);
+	check_open(both);
+	/* what was closed can be opened, by whomever */
+	snprintf(both, sizeof(both), "tcp:%u:22:5", port);
+	CHECK(!redirect(REDIRECTS_OPEN, both) && !redirect(REDIRECTS_CLOSE, both));
+	tear_down();
+}
+
+static void ports_of_others(void)
+{
+	static const struct option_net none;
+	struct option_net taken = { 0 };
+	u32 port = free_ports(4);
+	struct wire *other;
+	char text[100];
+
+	taken.redirects.count = 1;
+	taken.redirects.entry[0] = (struct option_redirect){ false, { 127, 0, 0, 1 }, port + 2, 1, 1 };
+	other = wire_open_slirp("eth1", &taken, &error);
+	CHECK(other);
+	set_up_slirp(&none);
+	snprintf(text, sizeof(text), "tcp:%u:1:3", port);
+	refused(REDIRECTS_OPEN, text, "Address already in use");
+	check_open("");
+	other->ops->close(other);
+	CHECK(!redirect(REDIRECTS_OPEN, text));
+	tear_down();
+}
+
+static void too_many_redirections(void)
+{
+	static const struct option_net none;
+	u32 port = free_ports(OPTIONS_REDIRECTS + 1), i;
+	char text[100];
+
+	set_up_slirp(&none);
+	for (i = 0; i < OPTIONS_REDIRECTS; i++) {
+		snprintf(text, sizeof(text), "tcp:%u:1", port + i);
+		CHECK(!redirect(REDIRECTS_OPEN, text));
+	}
+	snprintf(text, sizeof(text), "tcp:%u:1", port + i);
+	refused(REDIRECTS_OPEN, text, "eth0 has room for 32 redirections");
+	tear_down();
+}
+
+/* A wire of another kind says so. */
+static void no_redirections(void)
+{
+	set_up();
+	CHECK(!net_redirects(net));
+	refused(REDIRECTS_OPEN, "tcp:2222:22", "eth0 is no slirp network");
+	refused(REDIRECTS_CLOSE, "tcp:2222:22", "eth0 is no slirp network");
+	check_open("");
+	tear_down();
+}
+
 static void no_interface(void)
 {
 	CHECK(!wire_open_tap("eth0", "has blanks", &error));
@@ -470,6 +627,10 @@ const struct test tests[] = {
 	{ "rings_are_broken", rings_are_broken },
 	{ "legacy_driver", legacy_driver },
 	{ "reset_in_the_middle", reset_in_the_middle },
+	{ "redirections", redirections },
+	{ "ports_of_others", ports_of_others },
+	{ "too_many_redirections", too_many_redirections },
+	{ "no_redirections", no_redirections },
 	{ "no_interface", no_interface },
 	{ 0 },
 };
