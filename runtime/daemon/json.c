@@ -127,6 +127,7 @@ static void print_end(FILE *out, const char *name, u32 count)
 static void print_devices(FILE *out, const struct options *options, enum guest_kind kind)
 {
 	u32 disks = 0, folders = 0, serials = 0, consoles = 0, nets = 0, programs = 0, i;
+	char line[SERIAL_LINE_TEXT_SIZE];
 
 	for (i = 0; i < OPTIONS_DISKS; i++)
 		if (options->disk[i].image.path) {
@@ -145,6 +146,8 @@ static void print_devices(FILE *out, const struct options *options, enum guest_k
 			print_next(out, "serials", &serials);
 			fprintf(out, "    {\"name\": \"ttys%u\", \"device\": \"/dev/hvc%u\"", i, serials);
 			print_member(out, "path", options->serial[i].text);
+			if (serial_line_any(&options->line[i]))
+				print_member(out, "line", serial_line_text(&options->line[i], line));
 			putc('}', out);
 		}
 	print_end(out, "serials", serials);

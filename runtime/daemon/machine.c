@@ -42,7 +42,7 @@ static int open_consoles(struct machine *machine, struct error *error)
 		if (!options->serial[i].text)
 			continue;
 		snprintf(serial_names[i], sizeof(serial_names[i]), "ttys%u", i);
-		stream = os_stream_open(options->serial[i].text, error);
+		stream = os_stream_open_line(options->serial[i].text, &options->line[i], error);
 		if (!stream)
 			return option_blame_file(option_find(options, serial_names[i]),
 						 options->serial[i].text, error);

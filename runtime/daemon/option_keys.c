@@ -59,13 +59,16 @@ const struct option_key option_keys[] = {
 		    "tuntap[,INTERFACE[,MAC]]  a tap interface of the host's\n"
 		    "Without a MAC each gets one that is the same the next time" },
 	{ "ttys", KEY_NUMBERED, OPTIONS_SERIALS, "serial ports", true, .parse = parse_ttys,
-	  .usage = "ttysN=PATH",
+	  .usage = "ttysN=PATH[,LINE]",
 	  .manual = "a further console, N from 0 to 15; the guest sees hvc1, hvc2,\n"
 		    "... in the order of N. PATH is a character device, a pty, a\n"
 		    "Unix socket to connect to (or unix:PATH, which may appear\n"
 		    "later), a FIFO or a file (these two: output only). On Windows:\n"
 		    "COM1, a pipe to make (\\\\.\\pipe\\NAME), a file. While nobody\n"
-		    "is at the other end, output is lost" },
+		    "is at the other end, output is lost. LINE sets a serial port's:\n"
+		    "115200,8n1,rtscts, any of it (or xonxoff, noflow); what is not\n"
+		    "said stays as it is, but for 8 bits without parity.\n"
+		    "\"BAUD=9600 PARITY=e\", as MODE has it, works too" },
 	{ "exec", KEY_NUMBERED, OPTIONS_PROGRAMS, "programs", .parse = parse_exec,
 	  .usage = "execN=PROG[,\"ARGS\"]",
 	  .manual = "a program of the host that runs as long as the guest, with the\n"

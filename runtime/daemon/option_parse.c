@@ -3,6 +3,7 @@
 #include "option_parse.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "colinux_ioctl.h"
@@ -30,15 +31,6 @@ int parse_shutdown_timeout(struct options *options, const struct option_given *g
 	return option_number(given->text, "seconds", 0, 86400, &options->shutdown_seconds, error);
 }
 
-int parse_ttys(struct options *options, const struct option_given *given, struct error *error)
-{
-	const char *mode = given->text[0] == '"' ? NULL : strstr(given->text, ",\"");
-
-	if (mode)
-		return error_set(error, "a line mode is not supported yet; set it with stty");
-	return option_path(&options->serial[given->index], given, error);
-}
-
 /* Takes "what is in quotes", or what comes before `stop`, off the front of *text. */
 static char *take_piece(const char **text, char stop, struct error *error)
 {
@@ -60,6 +52,40 @@ static char *take_piece(const char **text, char stop, struct error *error)
 	if (!piece)
 		error_set(error, "out of memory");
 	return piece;
+}
+
+/*
+ * ttys0=PATH, ttys0=PATH,SETTINGS, ttys0="PA,TH","SETTINGS": a path without quotes
+ * ends at its first comma.
+ */
+int parse_ttys(struct options *options, const struct option_given *given, struct error *error)
+{
+	struct option_value *value = &options->serial[given->index];
+	struct serial_line *line = &options->line[given->index];
+	const char *at = given->text;
+	char *settings;
+	int result;
+
+	value->text = take_piece(&at, ',', error);
+	if (!value->text)
+		return -1;
+	if (!value->text[0])
+		return error_set(error, "a path is needed");
+	snprintf(value->place, sizeof(value->place), "%s", given->place);
+	if (*at && *at != ',')
+		return error_set(error, "unexpected %.40s after the closing quote", at);
+	if (!*at)
+		return 0;
+	at++;
+	settings = take_piece(&at, '\0', error);
+	if (!settings)
+		return -1;
+	result = *at ? error_set(error, "unexpected %.40s after the closing quote", at) :
+		 serial_line_parse(line, settings, error);
+	free(settings);
+	if (!result && serial_line_any(line) && !strncmp(value->text, "unix:", 5))
+		return error_set(error, "a socket has no line to be set");
+	return result;
 }
 
 /*

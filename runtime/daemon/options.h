@@ -9,6 +9,7 @@
 #include "colinux_types.h"
 #include "error.h"
 #include "folder.h"
+#include "serial_line.h"
 
 #define OPTIONS_DISKS		32u	/* cobd0 .. cobd31 */
 #define OPTIONS_SERIALS		16u	/* ttys0 .. ttys15 */
@@ -135,6 +136,7 @@ struct options {
 	struct option_alias alias[OPTIONS_ALIASES];
 	struct option_folder folder[OPTIONS_FOLDERS];
 	struct option_value serial[OPTIONS_SERIALS];
+	struct serial_line line[OPTIONS_SERIALS];	/* of serial[] */
 	struct option_net net[OPTIONS_NETS];
 	struct option_program program[OPTIONS_PROGRAMS];
 	enum option_sandbox sandbox;

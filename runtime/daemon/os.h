@@ -17,6 +17,7 @@
 #include "colinux_types.h"
 #include "colinux_ioctl.h"
 #include "error.h"
+#include "serial_line.h"
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
@@ -151,6 +152,10 @@ struct os_stream *os_stream_null(struct error *error);
 /* Linux: a character device, pty, FIFO, file, or socket ("unix:PATH" or its path).
  * Windows: a port (COM1), a file, or a named pipe (\\.\pipe\NAME) that is made. */
 struct os_stream *os_stream_open(const char *path, struct error *error);
+/* The same of a port whose line is to be set so, now and whenever it comes back. Where
+ * there is something to be set, the path has to be a serial port's. */
+struct os_stream *os_stream_open_line(const char *path, const struct serial_line *line,
+				      struct error *error);
 void os_stream_close(struct os_stream *stream);
 /* Waits for any of the wanted (READABLE, WRITABLE) or a wake-up; returns what is so. */
 u32 os_stream_wait(struct os_stream *stream, u32 wanted);

@@ -199,8 +199,30 @@ static HANDLE make_pipe(const wchar_t *path)
 	return handle;
 }
 
+/* By MSDN, DCB. What is not asked for stays as Windows has it. */
+static void set_line(DCB *line, const struct serial_line *wanted)
+{
+	static const char parities[] = { 'n', 'o', 'e', 'm', 's' };	/* in the order of NOPARITY, ... */
+
+	if (wanted->baud)
+		line->BaudRate = wanted->baud;
+	if (wanted->data_bits)
+		line->ByteSize = wanted->data_bits;
+	if (wanted->parity) {
+		line->Parity = (const char *)memchr(parities, wanted->parity, sizeof(parities)) - parities;
+		line->fParity = line->Parity != NOPARITY;
+	}
+	if (wanted->stop_bits)
+		line->StopBits = wanted->stop_bits == 2 ? TWOSTOPBITS : ONESTOPBIT;
+	if (!wanted->flow)
+		return;
+	line->fOutxCtsFlow = wanted->flow == FLOW_RTSCTS;
+	line->fRtsControl = wanted->flow == FLOW_RTSCTS ? RTS_CONTROL_HANDSHAKE : RTS_CONTROL_ENABLE;
+	line->fInX = line->fOutX = wanted->flow == FLOW_XONXOFF;
+}
+
 /* Raw, and a read returns as soon as there is anything (MSDN, COMMTIMEOUTS). */
-static bool set_up_serial(HANDLE handle)
+static bool set_up_serial(HANDLE handle, const struct serial_line *wanted)
 {
 	COMMTIMEOUTS timeouts = {
 		.ReadIntervalTimeout = MAXDWORD, .ReadTotalTimeoutMultiplier = MAXDWORD,
@@ -212,10 +234,11 @@ static bool set_up_serial(HANDLE handle)
 		return false;
 	line.fBinary = TRUE;
 	line.fNull = line.fErrorChar = line.fInX = line.fOutX = line.fAbortOnError = FALSE;
+	set_line(&line, wanted);
 	return SetCommState(handle, &line) && SetCommTimeouts(handle, &timeouts);
 }
 
-static HANDLE open_handle(struct port *port, const wchar_t *path)
+static HANDLE open_handle(struct port *port, const wchar_t *path, const struct serial_line *line)
 {
 	wchar_t name[16];
 	HANDLE handle;
@@ -230,7 +253,7 @@ static HANDLE open_handle(struct port *port, const wchar_t *path)
 	_snwprintf(name, 16, L"\\\\.\\COM%d", atoi(serial_number(port->path)));
 	handle = CreateFileW(name, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING,
 			     FILE_FLAG_OVERLAPPED, NULL);
-	if (handle != INVALID_HANDLE_VALUE && !set_up_serial(handle)) {
+	if (handle != INVALID_HANDLE_VALUE && !set_up_serial(handle, line)) {
 		failure = GetLastError();
 		CloseHandle(handle);
 		SetLastError(failure);
@@ -239,7 +262,7 @@ static HANDLE open_handle(struct port *port, const wchar_t *path)
 	return handle;
 }
 
-struct stream_back *port_open(const char *path, struct error *error)
+struct stream_back *port_open(const char *path, const struct serial_line *line, struct error *error)
 {
 	enum port_kind kind = is_pipe(path) ? PORT_PIPE : serial_number(path) ? PORT_SERIAL : PORT_FILE;
 	struct port *port = stream_back_new(sizeof(*port), kind == PORT_FILE ? &file_ops : &port_ops, error);
@@ -259,7 +282,11 @@ struct stream_back *port_open(const char *path, struct error *error)
 		error_set(error, "out of memory");
 		goto failed;
 	}
-	port->handle = open_handle(port, wide);
+	if (kind != PORT_SERIAL && serial_line_any(line)) {
+		error_set(error, "%s: only a serial port has a line to be set", path);
+		goto failed;
+	}
+	port->handle = open_handle(port, wide, line);
 	if (port->handle != INVALID_HANDLE_VALUE) {
 		free(wide);
 		return &port->back;

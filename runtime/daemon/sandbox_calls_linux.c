@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "colinux_ioctl.h"
+#include "line_linux.h"
 
 #define CONDITIONS_MAX	2u
 
@@ -111,6 +112,8 @@ static const struct row driver[] = {
 static const struct row terminals[] = {
 	CALL_IF(ioctl, IS(1, TCGETS)), CALL_IF(ioctl, IS(1, TCSETS)), CALL_IF(ioctl, IS(1, TCSETSW)),
 	CALL_IF(ioctl, IS(1, TIOCGWINSZ)), CALL_IF(ioctl, IS(1, TIOCGPGRP)),
+	/* serial ports, each time that they are opened */
+	CALL_IF(ioctl, IS(1, LINE_GET)), CALL_IF(ioctl, IS(1, LINE_SET)),
 };
 
 /* i386: the C library has most socket calls by this one; socket() itself is in the trap's hands. */

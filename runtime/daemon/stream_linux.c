@@ -26,6 +26,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "line_linux.h"
 #include "log.h"
 #include "opener.h"
 #include "sandbox_linux.h"
@@ -48,6 +49,8 @@ struct os_stream {
 	const char *path;	/* NULL: never opened again */
 	char *path_copy;
 	bool is_socket;
+	struct serial_line line;
+	struct error line_fault;	/* why it could not be set so; the text may be empty */
 	dev_t lost_pty;		/* the pty that hung up; 0: none did */
 	u64 reopen_at;
 	int wake;
@@ -182,13 +185,29 @@ static void make_raw(int fd)
 	tcsetattr(fd, TCSANOW, &mode);
 }
 
+/* False: a line is to be set, and cannot; errno is EINVAL then. */
+static bool set_line(struct os_stream *stream, int fd)
+{
+	if (!serial_line_any(&stream->line))
+		return true;
+	if (fd < 0)
+		error_set(&stream->line_fault, "only a serial port has a line to be set");
+	else if (!line_set(fd, &stream->line, &stream->line_fault))
+		return true;
+	errno = EINVAL;
+	return false;
+}
+
 static int open_path(struct os_stream *stream)
 {
 	int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	struct stat status;
 	int fd;
 
+	stream->line_fault.text[0] = '\0';
 	if (stream->is_socket) {
+		if (!set_line(stream, -1))
+			return -1;
 		fd = connect_to(stream->path);
 		if (fd < 0)
 			return -1;
@@ -209,9 +228,16 @@ static int open_path(struct os_stream *stream)
 		if (fd < 0)
 			return -1;
 		make_raw(fd);
+		if (!set_line(stream, fd)) {
+			close(fd);
+			errno = EINVAL;
+			return -1;
+		}
 		set_half(&stream->in, fd);
 		set_half(&stream->out, fd);
 	} else if (S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode)) {
+		if (!set_line(stream, -1))
+			return -1;
 		/* what went into them would come back as input: output only */
 		fd = open(stream->path, flags | O_WRONLY | O_APPEND);
 		if (fd < 0)
@@ -234,11 +260,20 @@ static bool may_come(const struct os_stream *stream, int failure)
 
 struct os_stream *os_stream_open(const char *path, struct error *error)
 {
+	static const struct serial_line as_it_is;
+
+	return os_stream_open_line(path, &as_it_is, error);
+}
+
+struct os_stream *os_stream_open_line(const char *path, const struct serial_line *line,
+				      struct error *error)
+{
 	struct os_stream *stream = new_stream(error);
 	struct stat status;
 
 	if (!stream)
 		return NULL;
+	stream->line = *line;
 	stream->path_copy = strdup(path);
 	if (!stream->path_copy) {
 		error_set(error, "out of memory");
@@ -258,7 +293,9 @@ struct os_stream *os_stream_open(const char *path, struct error *error)
 		stream->reopen_at = os_now_ms() + REOPEN_MS;
 		return stream;
 	}
-	if (errno == ENOTSUP)
+	if (stream->line_fault.text[0])
+		error_set(error, "%s: %s", path, stream->line_fault.text);
+	else if (errno == ENOTSUP)
 		error_set(error, "%s: is no character device, pty, socket, FIFO or file", path);
 	else
 		error_set(error, "%s: %s", path, strerror(errno));
@@ -326,6 +363,8 @@ static bool half_there(const struct half *half)
 
 static void come_back(struct os_stream *stream, u64 now)
 {
+	bool faulty;
+
 	if (stream->in.away_until && now >= stream->in.away_until)
 		stream->in.away_until = 0;
 	if (stream->out.away_until && now >= stream->out.away_until)
@@ -333,10 +372,14 @@ static void come_back(struct os_stream *stream, u64 now)
 	if (!stream->reopen_at || now < stream->reopen_at)
 		return;
 	stream->reopen_at = 0;
-	if (open_path(stream))
-		stream->reopen_at = now + REOPEN_MS;
-	else
+	faulty = stream->line_fault.text[0];
+	if (!open_path(stream)) {
 		log_info("%s: connected", stream->path);
+		return;
+	}
+	stream->reopen_at = now + REOPEN_MS;
+	if (stream->line_fault.text[0] && !faulty)
+		log_warn("%s: %s", stream->path, stream->line_fault.text);
 }
 
 /* Milliseconds until come_back() has something to do; -1: never. */

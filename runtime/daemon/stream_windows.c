@@ -218,11 +218,19 @@ struct os_stream *os_stream_stdio(struct error *error)
 
 struct os_stream *os_stream_open(const char *path, struct error *error)
 {
+	static const struct serial_line as_it_is;
+
+	return os_stream_open_line(path, &as_it_is, error);
+}
+
+struct os_stream *os_stream_open_line(const char *path, const struct serial_line *line,
+				      struct error *error)
+{
 	struct os_stream *stream = os_stream_null(error);
 
 	if (!stream)
 		return NULL;
-	stream->in.back = stream->out.back = port_open(path, error);
+	stream->in.back = stream->out.back = port_open(path, line, error);
 	if (!stream->in.back || start_halves(stream, error)) {
 		os_stream_close(stream);
 		return NULL;

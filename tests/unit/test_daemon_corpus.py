@@ -23,7 +23,7 @@ from pipeline.declaration.model import Machine
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).parent / "data/conf"
 NAMES = sorted(path.stem for path in CORPUS.glob("*.conf"))
-BAD = {"typos", "twice", "obsolete", "version-0.6", "wrong-root", "modem"}
+BAD = {"typos", "twice", "obsolete", "version-0.6", "wrong-root"}
 
 
 def test_the_corpus_is_one() -> None:

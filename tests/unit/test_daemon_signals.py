@@ -276,3 +276,28 @@ def test_a_port_on_a_pty(tmp_path: Path, running: list[Running]) -> None:
     assert running[0].end()[0] == 0
     os.close(master)
     os.close(slave)
+
+
+def test_a_port_whose_line_is_set(tmp_path: Path, running: list[Running]) -> None:
+    master, slave = pty.openpty()
+    running.append(Running(tmp_path, "echo 1", f"ttys0={os.ttyname(slave)},19200,8n2,xonxoff"))
+    running[0].wait_for_guest()
+    iflag, _, cflag, lflag, ispeed, ospeed, _ = termios.tcgetattr(slave)
+    assert (ispeed, ospeed) == (termios.B19200, termios.B19200)
+    assert cflag & (termios.CSIZE | termios.CSTOPB | termios.PARENB) == termios.CS8 | termios.CSTOPB
+    assert iflag & (termios.IXON | termios.IXOFF) == termios.IXON | termios.IXOFF
+    assert not lflag & termios.ICANON
+    os.write(master, b"q")
+    assert running[0].end()[0] == 0
+    os.close(master)
+    os.close(slave)
+
+
+def test_a_port_whose_line_cannot_be_set(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    name = os.ttyname(slave)
+    done = daemon_kit.boot(tmp_path, "", f"ttys0={name},7e1")
+    assert done.returncode == 255
+    assert done.stderr == f"colinux-daemon: argument 3: ttys0={name},7e1: 7e1: the port cannot be set so\n"
+    os.close(master)
+    os.close(slave)

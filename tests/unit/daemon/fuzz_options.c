@@ -16,7 +16,7 @@
 
 static const char *const pieces[] = {
 	"kernel=", "initrd=", "mem=", "64", "cobd", "0", "1", "31", "32", "=", ",ro", ",rw", ",", "\"", "\"a b\"",
-	"#", "\n", "\n", " ", " ", " ", "\t", "\r\n", "--", "-d", "@x", "ttys", "eth0=slirp", "cofs", "eth1=tuntap,", "eth2=slirp,,", "tcp:", "udp:", ":22", "/", "02:43:4f:00:00:01", "hda1", "sd",
+	"#", "\n", "\n", " ", " ", " ", "\t", "\r\n", "--", "-d", "@x", "ttys", "ttys0=a,", "9600", ",8n1", ",rtscts", "BAUD=", "eth0=slirp", "cofs", "eth1=tuntap,", "eth2=slirp,,", "tcp:", "udp:", ":22", "/", "02:43:4f:00:00:01", "hda1", "sd",
 	"cocon=", "shutdown-timeout=", "root=/dev/vda", "quiet", "\\", "console=", "dyndbg=\"file x +p\"", "x",
 	"kernel=vmlinux\n", "cobd0=a\n", "cobd5=b,ro ", "hda=:cobd0\n", "hdb3=:cobd5 ", "sda=c ", ":cobd", "p1",
 	"root=/dev/cobd0 ", "root=/dev/cobd/5", "root=/dev/hda2", "root=/dev/", "exec0=", "exec1=\"a b\",\"c d\"\n",
