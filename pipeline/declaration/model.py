@@ -57,6 +57,7 @@ CHECKS = frozenset(
         "net-tcp",
         "net-udp",
         "net-second",
+        "net-ip6",
         "net-tap",
         "apt-install",
         "git-build",

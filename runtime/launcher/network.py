@@ -31,6 +31,7 @@ CMDLINE = f"eth0=slirp,{MAC},tcp:{REDIRECTED}:{PORT}/udp:{REDIRECTED}:{PORT} eth
 
 # Addresses and names that are kept free for such use (RFC 5737, RFC 6761).
 ELSEWHERE = "192.0.2.1"
+ELSEWHERE6 = "2001:db8::1"  # (RFC 3849)
 NAME = "far.colinux.test"
 NOBODY = "nobody.colinux.test"
 TAP_HOST, TAP_GUEST = "198.51.100.1", "198.51.100.2"
@@ -121,6 +122,30 @@ colinux-check net take 10.0.3.2 {PORT} 1 || exit
     "1 MiB came by eth1",
 )
 
+# A guest makes its address of the router's prefix and its MAC (RFC 4862, RFC 4291 appendix A), and waits whether
+# somebody else has it. The host's ::1 is the router's address with .2. Nobody takes datagrams to pieces there.
+IP6 = Traffic(
+    f"""
+address() {{ awk '$6 == "'$1'" && /^fec0/ && !/ 40 +eth/ {{print $1}}' /proc/net/if_inet6; }}
+i=0
+until [ "$(address eth0)" ] && [ "$(address eth1)" ] || [ $i = 240 ]; do i=$((i + 1)); sleep 0.25; done
+echo eth0=$(address eth0)
+for address in fec0:0:0:2::2 fec0:0:0:3::2; do
+    ping -6 -c 2 -W 20 $address > /dev/null && echo answer6.$address=yes
+done
+set -e
+colinux-check net both fec0:0:0:2::2 {PORT} 1
+colinux-check net take {ELSEWHERE6} {PORT} 1
+colinux-check net udp fec0:0:0:3::2 {PORT} 10 1400
+""",
+    {
+        "eth0": "fec000000000000200434ffffe000005", "answer6.fec0:0:0:2::2": "yes", "answer6.fec0:0:0:3::2": "yes",
+        "echoed_good": str(1 << 20), "taken_good": str(1 << 20), "datagrams": "10", "longest": "1400",
+    },
+    f"an address by itself; answers of the host on both interfaces; 1 MiB there and back, 1 MiB from {ELSEWHERE6}, "
+    "datagrams",
+)  # fmt: skip
+
 TUNTAP = Traffic(
     f"""
 ifconfig eth2 {TAP_GUEST} netmask 255.255.255.0 || exit
@@ -133,7 +158,7 @@ colinux-check net both {TAP_HOST} {PORT} {MIB}
 
 TRAFFIC: Mapping[str, Traffic] = {
     "net-lease": LEASE, "net-ping": PING, "net-dns": DNS, "net-tcp": TCP, "net-udp": UDP, "net-second": SECOND,
-    "net-tap": TUNTAP,
+    "net-ip6": IP6, "net-tap": TUNTAP,
 }  # fmt: skip
 
 
@@ -152,6 +177,7 @@ def wrong(traffic: Traffic, status: int, output: str, said: Mapping[str, str]) -
 PREPARE = f"""
 ifconfig lo 127.0.0.1 up
 ifconfig lo:1 {ELSEWHERE} netmask 255.255.255.255
+ip -6 addr add {ELSEWHERE6}/128 dev lo
 echo nameserver 127.0.0.1 > /etc/resolv.conf
 echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range
 """

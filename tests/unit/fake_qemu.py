@@ -209,6 +209,8 @@ class Guest:
              "gateways=10.0.2.2 10.0.3.2\nresolvers=10.0.2.3 10.0.3.3\n"),
             ("answer.$address", "answer.10.0.2.2=yes\nanswer.10.0.3.2=yes\nanswer.192.0.2.1=yes\n"),
             ("/proc/colinux/status", "abi=2\ninterrupted=yes\nleaves=yes\ndisks=all\nconsole=driven\n"),
+            ("answer6.", "eth0=fec000000000000200434ffffe000005\nanswer6.fec0:0:0:2::2=yes\nanswer6.fec0:0:0:3::2=yes\n"
+             "echoed_good=1048576\ntaken_good=1048576\ndatagrams=10\nlongest=1400\n"),
             ("net lookup", "address=192.0.2.1\nunknown=3\n"),
             ("net send", "sent_good=4194304\ntaken_good=4194304\nechoed_good=4194304\n"),
             ("net udp", "datagrams=5\nlongest=8000\n"),
