@@ -6,7 +6,7 @@ are not ours. Sources are found by glob and sorted; a file named *_linux.c or
 *_windows.c belongs to that system only. The result depends on the sources and
 the compiler alone: no path, time or user of this machine gets into it.
 
-For Windows it is pipeline.windowsdaemon that builds the daemon. On Linux it runs
+For Windows it is pipeline.windowsdaemon that builds daemon and clients. On Linux it runs
 on hosts of today, with the C library of the compiler. Agent and
 checks run in guests as old as Linux 2.4 as well, with musl (pipeline.libc)
 where colinux.toml declares a user land for their architecture.
@@ -15,7 +15,7 @@ where colinux.toml declares a user land for their architecture.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -32,14 +32,21 @@ SYSTEMS = ("linux", "windows")
 FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64", "-O2",
          "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
 
-# What talks to running daemons, where systems have a way to: the sources of each in runtime/client, and of the
-# daemon's own.
-CLIENTS = {"linux": ("colinux-ctl", "colinux-console")}
+# What talks to running daemons: the sources of each in runtime/client, and of the daemon's own, by system.
 CLIENT_SOURCES = {
     "colinux-ctl": ("ctl*.c", "client*.c", "json*.c"),
     "colinux-console": ("attach*.c", "client*.c", "json*.c"),
 }
-SHARED_SOURCES = ("log.c", "run_folder_linux.c")
+SHARED_SOURCES: dict[str, dict[str, tuple[str, ...]]] = {
+    "linux": {"colinux-ctl": ("log.c", "run_folder_linux.c"), "colinux-console": ("log.c", "run_folder_linux.c")},
+    "windows": {
+        "colinux-ctl": ("log.c", "os_windows.c", "run_pipe_windows.c", "text_windows.c"),
+        "colinux-console": (
+            "console_windows.c", "log.c", "os_windows.c", "pipe_link_windows.c", "run_pipe_windows.c",
+            "stream_back_windows.c", "terminal_windows.c", "text_windows.c",
+        ),
+    },
+}  # fmt: skip
 
 # Program -> the glob of its sources in runtime/agent; every one of them finds agent and abi headers.
 AGENT_PROGRAMS = {"colinux-agent": "agent*.c", "colinux-check": "check*.c"}
@@ -47,15 +54,20 @@ AGENT_PROGRAMS = {"colinux-agent": "agent*.c", "colinux-check": "check*.c"}
 
 def daemon_sources(system: str, paths: Paths) -> tuple[Path, ...]:
     """The daemon's C files for "linux" or "windows", sorted by name."""
-    others = tuple(f"_{other}.c" for other in SYSTEMS if other != system)
-    return tuple(path for path in sorted((paths.root / "runtime/daemon").glob("*.c"))
-                 if not path.name.endswith(others))
+    return _for(system, (paths.root / "runtime/daemon").glob("*.c"))
 
 
-def client_sources(program: str, paths: Paths) -> tuple[Path, ...]:
-    """The C files of one of CLIENT_SOURCES, sorted by name."""
+def client_sources(program: str, paths: Paths, system: str = "linux") -> tuple[Path, ...]:
+    """The C files of one of CLIENT_SOURCES for "linux" or "windows": its own, then those that it shares."""
     own = {path for glob in CLIENT_SOURCES[program] for path in (paths.root / "runtime/client").glob(glob)}
-    return (*sorted(own), *(paths.root / "runtime/daemon" / name for name in SHARED_SOURCES))
+    shared = SHARED_SOURCES[system][program]
+    return (*_for(system, own), *(paths.root / "runtime/daemon" / name for name in shared))
+
+
+def _for(system: str, sources: Iterable[Path]) -> tuple[Path, ...]:
+    """Those that are not another system's, sorted by name."""
+    others = tuple(f"_{other}.c" for other in SYSTEMS if other != system)
+    return tuple(path for path in sorted(sources) if not path.name.endswith(others))
 
 
 def agent_sources(program: str, paths: Paths) -> tuple[Path, ...]:
@@ -101,7 +113,7 @@ def _build(output: Path, compiler: Sequence[str], sources: Sequence[Path], inclu
 
 def build_daemon(osarch: str, version: str, paths: Paths, *, with_slirp: bool = False,
                  with_seccomp: bool = False) -> None:
-    """build/daemon/<osarch>/colinux-daemon and its CLIENTS of our `version`, `osarch` as "linux-x86_64".
+    """build/daemon/<osarch>/colinux-daemon and its clients of our `version`, `osarch` as "linux-x86_64".
 
     `with_slirp` makes a daemon that knows `ethN=slirp`, `with_seccomp` one that can have a sandbox; UserError when
     the library for it is not made.
@@ -113,7 +125,7 @@ def build_daemon(osarch: str, version: str, paths: Paths, *, with_slirp: bool = 
     libraries = tuple(path for _, one in used for path in one)
     _build(paths.daemon(osarch) / "colinux-daemon", _compiler(arch), daemon_sources(system, paths),
            (paths.root / "runtime/abi",), log, paths, defines=(_release(version), *flags), libraries=libraries)
-    for client in CLIENTS.get(system, ()):
+    for client in CLIENT_SOURCES:
         _build(paths.daemon(osarch) / client, _compiler(arch), client_sources(client, paths),
                (paths.root / "runtime/abi", paths.root / "runtime/daemon"), log, paths, append=True,
                defines=(_release(version),))
@@ -150,12 +162,12 @@ def _version(compiler: tuple[str, ...]) -> str:
 
 def daemon_job(osarch: str, version: str, paths: Paths, *, with_slirp: bool = False,
                with_seccomp: bool = False) -> Job:
-    """What colinux-daemon and its CLIENTS are made of."""
-    system, arch = _split(osarch)
+    """What colinux-daemon and its clients are made of."""
+    _, arch = _split(osarch)
     folders = (paths.root / "runtime/daemon", paths.root / "runtime/client",
                *(library.folder(arch, paths) for library in _libraries(with_slirp, with_seccomp)))
     return _job(f"daemon:{osarch}", _compiler(arch), folders,
-                tuple(paths.daemon(osarch) / name for name in ("colinux-daemon", *CLIENTS.get(system, ()))),
+                tuple(paths.daemon(osarch) / name for name in ("colinux-daemon", *CLIENT_SOURCES)),
                 paths, (_release(version),))
 
 

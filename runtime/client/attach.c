@@ -3,17 +3,11 @@
  * colinux-console: shows a console of a running guest on this terminal, until the
  * user detaches. Any number may be attached; all of them see and type the same.
  */
-#include <errno.h>
-#include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "attach_terminal.h"
+#include "attach_modes.h"
+#include "attach_os.h"
 #include "client.h"
 
 #ifndef CO_RELEASE
@@ -44,42 +38,6 @@ static const char manual[] =
 "Exit status: 0 detached, or the guest has ended; 1 an error; 2 a mistake in the\n"
 "command line; 128 + N a signal.\n";
 
-static volatile sig_atomic_t ended_by, size_changed, stopped, continued;
-
-static void on_signal(int number)
-{
-	if (number == SIGWINCH)
-		size_changed = 1;
-	else if (number == SIGTSTP)
-		stopped = 1;
-	else if (number == SIGCONT)
-		continued = 1;
-	else
-		ended_by = number;
-}
-
-/* Blocked but while ppoll() waits: no signal comes between a look and a wait. */
-static void begin_signals(sigset_t *open)
-{
-	static const int numbers[] = {
-		SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT,
-	};
-	struct sigaction action = { .sa_handler = on_signal };
-	sigset_t ours;
-	size_t i;
-
-	sigemptyset(&ours);
-	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
-		sigaction(numbers[i], &action, NULL);
-		sigaddset(&ours, numbers[i]);
-	}
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGTTOU, SIG_IGN);
-	sigprocmask(SIG_BLOCK, &ours, open);
-	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
-		sigdelset(open, numbers[i]);
-}
-
 /* --- bytes --- */
 
 /* What is on its way to the daemon: it takes no more while the guest does not read. */
@@ -107,12 +65,12 @@ static void add_frame(char kind, const char *bytes, size_t count)
 }
 
 /* Sends what goes without waiting; -1: the daemon is gone. */
-static int flush_queue(int link)
+static int flush_queue(void)
 {
-	ssize_t now = send(link, queue.bytes, queue.used, MSG_NOSIGNAL | MSG_DONTWAIT);
+	long now = attach_send(queue.bytes, queue.used);
 
 	if (now < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+		return -1;
 	queue.used -= now;
 	memmove(queue.bytes, queue.bytes + now, queue.used);
 	return 0;
@@ -123,37 +81,13 @@ static void add_size(void)
 	unsigned int columns, rows;
 	char size[4];
 
-	if (!terminal_size(&columns, &rows))
+	if (!attach_size(&columns, &rows))
 		return;
 	size[0] = columns >> 8;
 	size[1] = columns;
 	size[2] = rows >> 8;
 	size[3] = rows;
 	add_frame('r', size, sizeof(size));
-}
-
-/*
- * To stdout, which may take nothing for a long time: in pieces that poll() promises,
- * so that a signal ends the wait. -1: it ended, or stdout is gone.
- */
-static int show(const char *bytes, size_t count, const sigset_t *open)
-{
-	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
-	size_t most = isatty(STDOUT_FILENO) ? 256 : PIPE_BUF;
-	ssize_t now;
-
-	while (count) {
-		if (ended_by)
-			return -1;
-		if (ppoll(&out, 1, NULL, open) < 0)
-			continue;
-		now = write(STDOUT_FILENO, bytes, count < most ? count : most);
-		if (now < 0 && errno != EINTR && errno != EAGAIN)
-			return -1;
-		bytes += now > 0 ? now : 0;
-		count -= now > 0 ? now : 0;
-	}
-	return 0;
 }
 
 /*
@@ -188,13 +122,11 @@ enum end { GOES_ON, DETACHED, GUEST_ENDED, LOST };
 static enum end take_input(bool raw, bool *escaped)
 {
 	char bytes[FRAME_MAX / 2], out[FRAME_MAX];
-	ssize_t now = read(STDIN_FILENO, bytes, sizeof(bytes));
+	long now = attach_type(bytes, sizeof(bytes));
 	size_t used = now > 0 ? now : 0;
 	bool detach = false;
 
-	if (now < 0 && (errno == EINTR || errno == EAGAIN))
-		return GOES_ON;
-	if (now <= 0)
+	if (now < 0)
 		return DETACHED;
 	if (raw)
 		detach = typed(bytes, now, escaped, out, &used);
@@ -205,68 +137,40 @@ static enum end take_input(bool raw, bool *escaped)
 	return detach ? DETACHED : GOES_ON;
 }
 
-static enum end give_output(int link, const sigset_t *open)
+static enum end give_output(struct error *error)
 {
 	char bytes[8192];
-	ssize_t now = recv(link, bytes, sizeof(bytes), MSG_DONTWAIT);
+	long now = attach_receive(bytes, sizeof(bytes));
 
-	if (now < 0 && (errno == EINTR || errno == EAGAIN))
-		return GOES_ON;
-	if (now <= 0)
+	if (now < 0)
 		return GUEST_ENDED;
-	terminal_watch(bytes, now);
-	return show(bytes, now, open) ? LOST : GOES_ON;
+	modes_watch(bytes, now);
+	return attach_show(bytes, now, error) ? LOST : GOES_ON;
 }
 
-/* The shell gets its terminal back, until it lets us go on. */
-static void stop_ourselves(void)
-{
-	stopped = 0;
-	terminal_end();
-	raise(SIGSTOP);
-}
-
-static enum end serve_signals(bool *raw)
-{
-	if (ended_by)
-		return LOST;
-	if (stopped)
-		stop_ourselves();
-	if (continued) {
-		continued = 0;
-		*raw = terminal_begin();
-		size_changed = 1;
-	}
-	if (size_changed) {
-		size_changed = 0;
-		add_size();
-	}
-	return GOES_ON;
-}
-
-static enum end loop(int link, bool *raw, const sigset_t *open)
+static enum end loop(bool *raw, struct error *error)
 {
 	bool escaped = false, input_over = false;
+	unsigned int wanted, ready;
 	enum end end;
 
 	for (;;) {
-		struct pollfd fds[2] = { { .fd = link }, { .fd = STDIN_FILENO, .events = POLLIN } };
-
-		end = serve_signals(raw);
-		if (end != GOES_ON)
-			return end;
-		fds[0].events = POLLIN | (queue.used ? POLLOUT : 0);
+		if (attach_ended_by())
+			return LOST;
+		if (attach_terminal_changed(raw))
+			add_size();
+		wanted = ATTACH_OUTPUT | (queue.used ? ATTACH_ROOM : 0);
 		/* a terminal is read all the same: the escape is in there */
-		if (input_over || (!*raw && !queue_has_room()))
-			fds[1].fd = -1;
-		if (ppoll(fds, 2, NULL, open) < 0)
+		if (!input_over && (*raw || queue_has_room()))
+			wanted |= ATTACH_INPUT;
+		ready = attach_wait(wanted);
+		if (!ready)
 			continue;
-		if (fds[0].revents & ~POLLOUT)
-			end = give_output(link, open);
-		if (end == GOES_ON && fds[1].revents)
+		end = ready & ATTACH_OUTPUT ? give_output(error) : GOES_ON;
+		if (end == GOES_ON && ready & ATTACH_INPUT)
 			end = take_input(*raw, &escaped);
 		input_over |= end == DETACHED;
-		if (queue.used && flush_queue(link))
+		if (queue.used && flush_queue())
 			return GUEST_ENDED;
 		/* what came before the end of a file or pipe is typed first */
 		if (end == DETACHED && !*raw)
@@ -278,34 +182,35 @@ static enum end loop(int link, bool *raw, const sigset_t *open)
 	}
 }
 
-static int attach(int link, const char *guest, const char *console, bool from_now,
+static int attach(struct client_link *link, const char *guest, const char *console, bool from_now,
 		  struct error *error)
 {
 	char request[100], size[24] = "";
 	static char reply[CLIENT_REPLY_MAX];
 	unsigned int columns, rows;
-	sigset_t open;
 	enum end end;
 	bool raw;
 
-	if (terminal_size(&columns, &rows))
+	if (attach_size(&columns, &rows))
 		snprintf(size, sizeof(size), " %ux%u", columns, rows);
 	snprintf(request, sizeof(request), "console %.20s%s%s", console, size, from_now ? " new" : "");
 	if (client_ask(link, request, reply, CLIENT_PATIENCE_MS, error) ||
-	    client_refused(reply, error))
+	    client_refused(reply, error)) {
+		client_close(link);
 		return FAILED;
-	begin_signals(&open);
-	raw = terminal_begin();
+	}
+	if (attach_begin(link, error))
+		return FAILED;
+	raw = attach_raw();
 	if (raw)
 		fprintf(stderr, "[attached to %s of %s; Ctrl-] d detaches]\r\n", console, guest);
-	end = loop(link, &raw, &open);
-	terminal_end();
+	end = loop(&raw, error);
+	attach_cooked();
+	attach_end();
 	if (raw)
 		fprintf(stderr, "\n[%s]\n", end == DETACHED ? "detached" :
 			end == GUEST_ENDED ? "the guest has ended" : "detached by a signal or a broken output");
-	if (end == LOST && !ended_by)
-		error_set(error, "stdout: %s", strerror(errno));
-	return end != LOST ? DONE : ended_by ? 128 + ended_by : FAILED;
+	return end != LOST ? DONE : attach_ended_by() ? 128 + attach_ended_by() : FAILED;
 }
 
 int main(int argc, char **argv)
@@ -314,8 +219,10 @@ int main(int argc, char **argv)
 	char chosen[CLIENT_NAME_SIZE];
 	struct error error = { 0 };
 	bool from_now = false;
-	int i, link, result;
+	struct client_link *link;
+	int i, result;
 
+	argv = client_arguments(&argc, argv);
 	for (i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return fputs(manual, stdout) < 0 || fflush(stdout) ? FAILED : DONE;
@@ -333,9 +240,7 @@ int main(int argc, char **argv)
 		}
 	}
 	link = client_connect(name, chosen, &error);
-	result = link < 0 ? FAILED : attach(link, chosen, console ? console : "console", from_now, &error);
-	if (link >= 0)
-		close(link);
+	result = link ? attach(link, chosen, console ? console : "console", from_now, &error) : FAILED;
 	if (error.text[0])
 		fprintf(stderr, "colinux-console: %s\n", error.text);
 	return result;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Finding running daemons and asking them, on Linux. */
-#include "client.h"
+/* Where daemons listen on Linux, and lines to and from them. */
+#include "client_linux.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,136 +11,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "json_read.h"
 #include "run_folder.h"
 
-/* --- finding --- */
-
-/* -1 and errno. */
-static int connect_to(const char *folder, const char *name)
+char **client_arguments(int *argc, char **argv)
 {
-	struct timeval patience = { .tv_sec = CLIENT_PATIENCE_MS / 1000 };
-	struct sockaddr_un address;
-	struct error error;
-	int fd, failure;
-
-	if (run_folder_address(folder, name, &address, &error)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* for a queue of connections that nobody takes */
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (fd < 0 || !connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		return fd;
-	failure = errno;
-	close(fd);
-	errno = failure;
-	return -1;
+	(void)argc;
+	return argv;
 }
 
-/* "linux.ctl" is the guest "linux"; false: it is none, or dead. */
-static bool is_guest(const char *folder, const char *file, char name[CLIENT_NAME_SIZE])
-{
-	size_t bytes = strlen(file), suffix = strlen(RUN_SOCKET_SUFFIX);
-	int fd;
-
-	if (bytes <= suffix || bytes - suffix >= CLIENT_NAME_SIZE ||
-	    strcmp(file + bytes - suffix, RUN_SOCKET_SUFFIX))
-		return false;
-	memcpy(name, file, bytes - suffix);
-	name[bytes - suffix] = '\0';
-	fd = connect_to(folder, name);
-	if (fd < 0)
-		return false;
-	close(fd);
-	return true;
-}
-
-static int by_name(const void *one, const void *other)
-{
-	return strcmp(one, other);
-}
-
-int client_list(char (**names)[CLIENT_NAME_SIZE], struct error *error)
-{
-	char folder[RUN_FOLDER_SIZE];
-	char (*more)[CLIENT_NAME_SIZE];
-	struct dirent *entry;
-	int count = 0;
-	DIR *open;
-
-	*names = NULL;
-	if (run_folder(folder, false, error))
-		return errno == ENOENT ? 0 : -1;
-	open = opendir(folder);
-	if (!open)
-		return error_set(error, "%s: %s", folder, strerror(errno));
-	while ((entry = readdir(open))) {
-		more = realloc(*names, (count + 1) * sizeof(**names));
-		if (!more) {
-			closedir(open);
-			free(*names);
-			return error_set(error, "out of memory");
-		}
-		*names = more;
-		count += is_guest(folder, entry->d_name, (*names)[count]);
-	}
-	closedir(open);
-	if (count)
-		qsort(*names, count, sizeof(**names), by_name);
-	return count;
-}
-
-/* Which one is meant, or which there are. */
-static int choose(const char *name, char chosen[CLIENT_NAME_SIZE], struct error *error)
-{
-	char (*names)[CLIENT_NAME_SIZE], text[1000] = "";
-	int count = client_list(&names, error), i;
-	size_t used = 0;
-
-	if (count < 0)
-		return -1;
-	if (!name && count == 1)
-		strcpy(chosen, names[0]);
-	for (i = 0; i < count && used < sizeof(text) - CLIENT_NAME_SIZE - 2; i++)
-		used += sprintf(text + used, " %s", names[i]);
-	free(names);
-	if (!count)
-		return error_set(error, "no guest is running");
-	if (name)
-		return error_set(error, "no guest %.40s is running; there are:%s", name, text);
-	return count == 1 ? 0 : error_set(error, "which one? There are:%s", text);
-}
-
-int client_connect(const char *name, char chosen[CLIENT_NAME_SIZE], struct error *error)
-{
-	char folder[RUN_FOLDER_SIZE];
-	int fd = -1;
-
-	if (!name) {
-		if (choose(NULL, chosen, error))
-			return -1;
-		name = chosen;
-	} else if (strlen(name) >= CLIENT_NAME_SIZE || strchr(name, '/')) {
-		return error_set(error, "%.80s: is no guest's name", name);
-	} else {
-		strcpy(chosen, name);
-	}
-	if (!run_folder(folder, false, error))
-		fd = connect_to(folder, name);
-	else if (errno != ENOENT)
-		return -1;
-	if (fd >= 0)
-		return fd;
-	if (errno != ENOENT && errno != ECONNREFUSED)
-		return error_set(error, "%s: %s", name, strerror(errno));
-	return choose(name, chosen, error);
-}
-
-/* --- asking --- */
-
-static long long now_ms(void)
+long long client_now_ms(void)
 {
 	struct timespec now;
 
@@ -148,71 +27,129 @@ static long long now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
+/* --- finding --- */
+
+/* -1 and errno. */
+static int connect_to(const struct sockaddr_un *address)
+{
+	struct timeval patience = { .tv_sec = CLIENT_PATIENCE_MS / 1000 };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), failure;
+
+	/* for a queue of connections that nobody takes */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (fd < 0 || !connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+		return fd;
+	failure = errno;
+	close(fd);
+	errno = failure;
+	return -1;
+}
+
+struct client_link *client_open(const char *name, bool *absent, struct error *error)
+{
+	struct client_link *link;
+	char folder[RUN_FOLDER_SIZE];
+	struct sockaddr_un address;
+
+	*absent = false;
+	if (run_folder(folder, false, error)) {
+		*absent = errno == ENOENT;
+		return NULL;
+	}
+	if (run_folder_address(folder, name, &address, error))
+		return NULL;
+	link = malloc(sizeof(*link));
+	if (!link) {
+		error_set(error, "out of memory");
+		return NULL;
+	}
+	link->fd = connect_to(&address);
+	if (link->fd >= 0)
+		return link;
+	/* of one that was killed, the socket is left */
+	*absent = errno == ENOENT || errno == ECONNREFUSED;
+	error_set(error, "%s: %s", name, strerror(errno));
+	free(link);
+	return NULL;
+}
+
+void client_close(struct client_link *link)
+{
+	close(link->fd);
+	free(link);
+}
+
+int client_names(void (*found)(void *arg, const char *name), void *arg, struct error *error)
+{
+	size_t suffix = strlen(RUN_SOCKET_SUFFIX), bytes;
+	char folder[RUN_FOLDER_SIZE];
+	struct dirent *entry;
+	DIR *open;
+
+	if (run_folder(folder, false, error))
+		return errno == ENOENT ? 0 : -1;
+	open = opendir(folder);
+	if (!open)
+		return error_set(error, "%s: %s", folder, strerror(errno));
+	while ((entry = readdir(open))) {
+		/* "linux.ctl" is the guest "linux" */
+		bytes = strlen(entry->d_name);
+		if (bytes <= suffix || strcmp(entry->d_name + bytes - suffix, RUN_SOCKET_SUFFIX))
+			continue;
+		entry->d_name[bytes - suffix] = '\0';
+		found(arg, entry->d_name);
+	}
+	closedir(open);
+	return 0;
+}
+
+/* --- lines --- */
+
 /* False: not within the time. */
-static bool wait_for(int fd, short what, int ms, long long until)
+static bool wait_for(int fd, short what, int ms)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = what };
-	long long left = until - now_ms();
+	long long until = client_now_ms() + ms, left = ms;
 	int ready;
 
-	do {
-		ready = poll(&poll_fd, 1, ms < 0 ? -1 : left > 0 ? (int)left : 0);
-	} while (ready < 0 && errno == EINTR);
+	while ((ready = poll(&poll_fd, 1, (int)left)) < 0 && errno == EINTR)
+		if (ms >= 0)
+			left = until > client_now_ms() ? until - client_now_ms() : 0;
 	return ready > 0;
 }
 
-static int send_line(int fd, const char *request, int ms, long long until, struct error *error)
+long client_send(struct client_link *link, const void *bytes, size_t count, int ms, struct error *error)
 {
-	char line[300];
-	size_t bytes = snprintf(line, sizeof(line), "%s\n", request), sent = 0;
 	ssize_t now;
 
-	while (sent < bytes) {
-		if (!wait_for(fd, POLLOUT, ms, until))
-			return error_set(error, "the guest's daemon does not answer");
-		now = send(fd, line + sent, bytes - sent, MSG_NOSIGNAL);
-		if (now < 0 && errno != EINTR)
-			return error_set(error, "the guest's daemon: %s", strerror(errno));
-		sent += now > 0 ? now : 0;
-	}
-	return 0;
+	if (!wait_for(link->fd, POLLOUT, ms))
+		return CLIENT_LATE;
+	do {
+		now = send(link->fd, bytes, count, MSG_NOSIGNAL);
+	} while (now < 0 && errno == EINTR);
+	if (now > 0)
+		return now;
+	error_set(error, "the guest's daemon: %s", strerror(errno));
+	return CLIENT_FAILED;
 }
 
-int client_ask(int fd, const char *request, char reply[CLIENT_REPLY_MAX], int ms,
-	       struct error *error)
+long client_receive(struct client_link *link, char *bytes, size_t room, int ms, struct error *error)
 {
-	long long until = now_ms() + ms;
-	size_t have = 0;
 	ssize_t now;
-	char byte;
+	char *end;
 
-	if (request && send_line(fd, request, ms, until, error))
-		return -1;
-	/* byte by byte: what follows the line is the next reader's */
-	for (;;) {
-		if (!wait_for(fd, POLLIN, ms, until))
-			return error_set(error, "the guest's daemon does not answer");
-		now = read(fd, &byte, 1);
-		if (now < 0 && errno == EINTR)
-			continue;
-		if (now <= 0)
-			return error_set(error, "the guest's daemon has closed the connection");
-		if (byte == '\n')
-			break;
-		if (have + 1 >= CLIENT_REPLY_MAX)
-			return error_set(error, "the guest's daemon answers too much");
-		reply[have++] = byte;
-	}
-	reply[have] = '\0';
-	return 0;
-}
-
-int client_refused(const char *reply, struct error *error)
-{
-	char text[300];
-
-	if (json_true(json_find(reply, "ok")))
-		return 0;
-	json_string(json_find(reply, "error"), text, sizeof(text));
-	return error_set(error, "%s", text[0] ? text : "the answer is none of a guest's daemon");
+	(void)error;
+	if (!wait_for(link->fd, POLLIN, ms))
+		return CLIENT_LATE;
+	/* looked at first, then taken as far as the line goes */
+	do {
+		now = recv(link->fd, bytes, room, MSG_PEEK);
+	} while (now < 0 && errno == EINTR);
+	if (now <= 0)
+		return CLIENT_CLOSED;
+	end = memchr(bytes, '\n', now);
+	do {
+		now = recv(link->fd, bytes, end ? (size_t)(end + 1 - bytes) : (size_t)now, 0);
+	} while (now < 0 && errno == EINTR);
+	return now > 0 ? now : CLIENT_CLOSED;
 }

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client.h"
 #include "ctl_print.h"
@@ -76,7 +75,8 @@ static int list(struct ctl *ctl)
 {
 	char (*names)[CLIENT_NAME_SIZE], chosen[CLIENT_NAME_SIZE];
 	struct error error = { 0 };
-	int count, i, fd, shown = 0, result = DONE;
+	struct client_link *link;
+	int count, i, shown = 0, result = DONE;
 
 	count = client_list(&names, &error);
 	if (count < 0)
@@ -86,10 +86,10 @@ static int list(struct ctl *ctl)
 	else if (count)
 		print_list_line(NULL);
 	for (i = 0; i < count; i++) {
-		fd = client_connect(names[i], chosen, &error);
-		if (fd < 0)
+		link = client_connect(names[i], chosen, &error);
+		if (!link)
 			continue;	/* it has just ended */
-		if (client_ask(fd, "status", ctl->reply, CLIENT_PATIENCE_MS, &error) ||
+		if (client_ask(link, "status", ctl->reply, CLIENT_PATIENCE_MS, &error) ||
 		    client_refused(ctl->reply, &error)) {
 			fprintf(stderr, "colinux-ctl: %s: %s\n", names[i], error.text);
 			result = FAILED;
@@ -98,7 +98,7 @@ static int list(struct ctl *ctl)
 		} else {
 			print_list_line(ctl->reply);
 		}
-		close(fd);
+		client_close(link);
 	}
 	if (ctl->json)
 		puts("]");
@@ -106,9 +106,9 @@ static int list(struct ctl *ctl)
 	return result;
 }
 
-static int look(struct ctl *ctl, int fd, struct error *error)
+static int look(struct ctl *ctl, struct client_link *link, struct error *error)
 {
-	if (client_ask(fd, ctl->command, ctl->reply, CLIENT_PATIENCE_MS, error) ||
+	if (client_ask(link, ctl->command, ctl->reply, CLIENT_PATIENCE_MS, error) ||
 	    client_refused(ctl->reply, error))
 		return fail(error);
 	return show(ctl, strcmp(ctl->command, "stats") ? print_status : print_stats);
@@ -131,9 +131,9 @@ static int outcome(struct ctl *ctl)
 	return FAILED;
 }
 
-static int change(struct ctl *ctl, int fd, struct error *error)
+static int change(struct ctl *ctl, struct client_link *link, struct error *error)
 {
-	if (client_ask(fd, ctl->command, ctl->reply, CLIENT_PATIENCE_MS, error) ||
+	if (client_ask(link, ctl->command, ctl->reply, CLIENT_PATIENCE_MS, error) ||
 	    client_refused(ctl->reply, error))
 		return fail(error);
 	if (ctl->no_wait) {
@@ -141,14 +141,14 @@ static int change(struct ctl *ctl, int fd, struct error *error)
 			puts(ctl->reply);
 		return DONE;
 	}
-	if (client_ask(fd, NULL, ctl->reply, -1, error))
+	if (client_ask(link, NULL, ctl->reply, -1, error))
 		return fail(error);
 	return outcome(ctl);
 }
 
-static int redirect(struct ctl *ctl, int fd, struct error *error)
+static int redirect(struct ctl *ctl, struct client_link *link, struct error *error)
 {
-	if (client_ask(fd, ctl->request, ctl->reply, CLIENT_PATIENCE_MS, error) ||
+	if (client_ask(link, ctl->request, ctl->reply, CLIENT_PATIENCE_MS, error) ||
 	    client_refused(ctl->reply, error))
 		return fail(error);
 	/* who has changed something knows what */
@@ -157,7 +157,7 @@ static int redirect(struct ctl *ctl, int fd, struct error *error)
 
 static const struct command {
 	const char *word;
-	int (*run)(struct ctl *ctl, int fd, struct error *error);
+	int (*run)(struct ctl *ctl, struct client_link *link, struct error *error);
 } commands[] = {
 	{ "list", NULL },
 	{ "status", look },
@@ -182,15 +182,16 @@ static const struct command *find(const char *word)
 static int run(struct ctl *ctl, const struct command *command)
 {
 	struct error error = { 0 };
-	int fd, result;
+	struct client_link *link;
+	int result;
 
 	if (!command->run)
 		return list(ctl);
-	fd = client_connect(ctl->name, ctl->chosen, &error);
-	if (fd < 0)
+	link = client_connect(ctl->name, ctl->chosen, &error);
+	if (!link)
 		return fail(&error);
-	result = command->run(ctl, fd, &error);
-	close(fd);
+	result = command->run(ctl, link, &error);
+	client_close(link);
 	return result;
 }
 
@@ -261,6 +262,7 @@ int main(int argc, char **argv)
 	const struct command *command;
 	int i, result;
 
+	argv = client_arguments(&argc, argv);
 	for (i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return fputs(manual, stdout) < 0 || fflush(stdout) ? FAILED : DONE;

@@ -24,7 +24,10 @@ void os_listener_close(struct os_listener *listener);
 /* The next connection; NULL: none now. Peers of another user are turned away. */
 struct os_link *os_listener_accept(struct os_listener *listener);
 
-/* Both: how many bytes went through, 0: none now, -1: the peer is gone. They never block. */
+/*
+ * Both: how many bytes went through, 0: none now, -1: the peer is gone. They never block.
+ * What was not taken is offered again, and nothing in its place: it may be on its way.
+ */
 long os_link_read(struct os_link *link, void *buffer, size_t bytes);
 long os_link_write(struct os_link *link, const void *buffer, size_t bytes);
 void os_link_close(struct os_link *link);

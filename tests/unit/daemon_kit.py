@@ -62,7 +62,8 @@ def programs() -> Path:
     """The folder with `daemon` (the real one), `fake-daemon` (a scripted guest instead of a driver), clients,
     and each tests/unit/daemon/{test,fuzz}_*.c as a program."""
     product = pipeline_daemon.daemon_sources("linux", PATHS)
-    clients = sorted((PATHS.root / "runtime/client").glob("*.c"))
+    clients = sorted({source for client in pipeline_daemon.CLIENT_SOURCES
+                      for source in pipeline_daemon.client_sources(client, PATHS)} - set(product))  # fmt: skip
     harness = sorted(path for path in HARNESS.glob("*.c") if not path.stem.endswith("_windows"))
     key = digest.of_json(
         [

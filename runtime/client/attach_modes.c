@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The user's terminal while a guest's console is shown on it, and clean afterwards. */
-#include "attach_terminal.h"
+/* What a guest's programs have switched in the terminal, and how it is switched back. */
+#include "attach_modes.h"
 
+#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <termios.h>
-#include <unistd.h>
-
-static struct termios cooked;
-static bool is_raw;
 
 /*
  * Modes that programs switch and forget when their connection ends, and how a
@@ -68,7 +62,7 @@ static void watch_number(char byte)
 	state = byte == '\033' ? ESCAPE : TEXT;
 }
 
-void terminal_watch(const char *bytes, size_t length)
+void modes_watch(const char *bytes, size_t length)
 {
 	size_t i;
 
@@ -93,7 +87,7 @@ void terminal_watch(const char *bytes, size_t length)
 	}
 }
 
-size_t terminal_reset_text(char *text, size_t size)
+size_t modes_reset_text(char *text, size_t size)
 {
 	/* no sequence that began is to swallow ours (CAN); attributes off, letters as usual */
 	size_t used = snprintf(text, size, "\030\033[0m\033(B\017"), m;
@@ -106,44 +100,4 @@ size_t terminal_reset_text(char *text, size_t size)
 	if (used < size)
 		used += snprintf(text + used, size - used, "\033[!p");
 	return used < size ? used : size - 1;
-}
-
-bool terminal_begin(void)
-{
-	struct termios raw;
-
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &cooked))
-		return false;
-	raw = cooked;
-	cfmakeraw(&raw);
-	/* in the background this is an error, not a stop: SIGTTOU is ignored */
-	is_raw = !tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
-	return is_raw;
-}
-
-void terminal_end(void)
-{
-	char text[300];
-	size_t used;
-
-	if (!is_raw)
-		return;
-	is_raw = false;
-	if (isatty(STDOUT_FILENO)) {
-		used = terminal_reset_text(text, sizeof(text));
-		if (write(STDOUT_FILENO, text, used) < 0)
-			used = 0;	/* it is gone: nothing is left to be clean */
-	}
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &cooked);
-}
-
-bool terminal_size(unsigned int *columns, unsigned int *rows)
-{
-	struct winsize size;
-
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row)
-		return false;
-	*columns = size.ws_col;
-	*rows = size.ws_row;
-	return true;
 }
