@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""colinux-daemon.exe: the daemon's sources, compiled by MinGW for one of the Windows in toolchain/windows.toml.
+"""colinux-daemon.exe, colinux-ctl.exe and colinux-console.exe: the daemon's and its clients' sources, compiled by
+MinGW for one of the Windows in toolchain/windows.toml.
 
     build/daemon/windows-x64/colinux-daemon.exe         what is shipped
     build/daemon/windows-x64/colinux-daemon.exe.debug   its symbols, for gdb
     build/daemon/windows-x64/colinux-daemon.map         what lies where
+    ...                                                 and the same of the others
 
-No time, path or user of this machine gets into any of them. The program needs
-nothing that the oldest Windows of its target lacks: `faults` looks at the finished file.
+No time, path or user of this machine gets into any of them. The programs need
+nothing that the oldest Windows of their target lacks: `faults` looks at the finished files.
 """
 
 from __future__ import annotations
@@ -15,16 +17,20 @@ import re
 from pathlib import Path
 
 from pipeline import pe, process
-from pipeline.daemon import daemon_sources
+from pipeline.daemon import CLIENT_SOURCES, client_sources, daemon_sources
 from pipeline.errors import BuildFailed
 from pipeline.paths import Paths, atomic_path, remove
 from pipeline.stamp import Job
 from toolchain import windows
 from toolchain.windows import Target
 
-PROGRAM, SYMBOLS, MAP = "colinux-daemon.exe", "colinux-daemon.exe.debug", "colinux-daemon.map"
-RESOURCE = "runtime/daemon/daemon_windows.rc"
-INCLUDES = ("runtime/abi", "runtime/windows")
+# Each program's version resource; the daemon is the first.
+RESOURCES = {
+    "colinux-daemon": "runtime/daemon/daemon_windows.rc",
+    "colinux-ctl": "runtime/client/ctl_windows.rc",
+    "colinux-console": "runtime/client/console_windows.rc",
+}
+INCLUDES = ("runtime/abi", "runtime/windows", "runtime/daemon")
 FLAGS = (
     "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror",
     # printf is MinGW's own, in the program: the system's knows %llu and %zu in newer Windows only.
@@ -45,10 +51,15 @@ def numbers(version: str) -> str:
     return ",".join(map(str, [*found, 0, 0, 0, 0][:4]))
 
 
-def build(name: str, version: str, paths: Paths) -> None:
-    """The program for the target `name`, of our `version`.
+def sources(program: str, paths: Paths) -> tuple[Path, ...]:
+    """The C files of one of RESOURCES."""
+    return client_sources(program, paths, "windows") if program in CLIENT_SOURCES else daemon_sources("windows", paths)
 
-    Raises BuildFailed with the compiler's first error, or when the program has `faults`.
+
+def build(name: str, version: str, paths: Paths) -> None:
+    """The programs for the target `name`, of our `version`.
+
+    Raises BuildFailed with the compiler's first error, or when a program has `faults`.
     """
     target = windows.targets()[name]
     folder = paths.daemon(name)
@@ -56,40 +67,47 @@ def build(name: str, version: str, paths: Paths) -> None:
     remove(objects)
     objects.mkdir(parents=True)
     log = paths.log(f"daemon:{name}")
-    sources = daemon_sources("windows", paths)
     up = Path(*[".."] * len(objects.relative_to(paths.root).parts))
+    every = sorted({source for program in RESOURCES for source in sources(program, paths)})
     # In a folder of their own and by relative names: the map and the symbols name them.
     process.run(
         [_compiler(target), *flags(target), f'-DCO_RELEASE="{version}"', f"-ffile-prefix-map={paths.root}=.",
          f"-ffile-prefix-map={up}=.", *(f"-I{up / include}" for include in INCLUDES),
-         "-c", *(up / source.relative_to(paths.root) for source in sources)],
+         "-c", *(up / source.relative_to(paths.root) for source in every)],
         cwd=objects, log=log, timeout=900)  # fmt: skip
-    process.run(
-        [f"{target.prefix}windres", f"-DCO_VERSION={version}", f"-DCO_NUMBERS={numbers(version)}", up / RESOURCE,
-         "resource.o"],
-        cwd=objects, log=log, append=True)  # fmt: skip
-    major, minor = target.version
-    link = ",".join([
-        "-Wl", "--no-insert-timestamp", "--subsystem=console", f"--major-os-version={major}",
-        f"--minor-os-version={minor}", f"--major-subsystem-version={major}", f"--minor-subsystem-version={minor}",
-        f"-Map={MAP}",
-    ])  # fmt: skip
-    process.run(
-        [_compiler(target), "-static", link, *(f"{source.stem}.o" for source in sources), "resource.o", *LIBRARIES,
-         "-o", PROGRAM],
-        cwd=objects, log=log, append=True, timeout=900)  # fmt: skip
-    # -p keeps the time that was not put in; the checksum is made anew. Long names of sections
-    # (.eh_frame) stand in a table that Windows does not read.
-    for options, made in ((["--only-keep-debug"], SYMBOLS),
-                          (["--strip-all", "--long-section-names=disable"], "stripped.exe")):
-        process.run([f"{target.prefix}objcopy", "-p", *options, PROGRAM, made], cwd=objects, log=log, append=True)
-    (objects / "stripped.exe").replace(objects / PROGRAM)
-    if found := faults((objects / PROGRAM).read_bytes(), target):
-        raise BuildFailed(f"{PROGRAM} for {name}: {'; '.join(found)}", log=log)
+    for program in RESOURCES:
+        _link(program, target, version, objects, up, log, paths)
     for output in outputs(name, paths):
         with atomic_path(output) as new:
             (objects / output.name).replace(new)
     remove(objects)
+
+
+def _link(program: str, target: Target, version: str, objects: Path, up: Path, log: Path, paths: Paths) -> None:
+    """A program of its objects: with its resource, its symbols beside it, looked at."""
+    process.run(
+        [f"{target.prefix}windres", f"-DCO_VERSION={version}", f"-DCO_NUMBERS={numbers(version)}",
+         f"-I{up / 'runtime/daemon'}", up / RESOURCES[program], f"{program}-resource.o"],
+        cwd=objects, log=log, append=True)  # fmt: skip
+    major, minor = target.version
+    exe, symbols, where = _made(program)
+    link = ",".join([
+        "-Wl", "--no-insert-timestamp", "--subsystem=console", f"--major-os-version={major}",
+        f"--minor-os-version={minor}", f"--major-subsystem-version={major}", f"--minor-subsystem-version={minor}",
+        f"-Map={where}",
+    ])  # fmt: skip
+    process.run(
+        [_compiler(target), "-static", link, *(f"{source.stem}.o" for source in sources(program, paths)),
+         f"{program}-resource.o", *LIBRARIES, "-o", exe],
+        cwd=objects, log=log, append=True, timeout=900)  # fmt: skip
+    # -p keeps the time that was not put in; the checksum is made anew. Long names of sections
+    # (.eh_frame) stand in a table that Windows does not read.
+    for options, made in ((["--only-keep-debug"], symbols),
+                          (["--strip-all", "--long-section-names=disable"], "stripped.exe")):
+        process.run([f"{target.prefix}objcopy", "-p", *options, exe, made], cwd=objects, log=log, append=True)
+    (objects / "stripped.exe").replace(objects / exe)
+    if found := faults((objects / exe).read_bytes(), target):
+        raise BuildFailed(f"{exe} for {target.name}: {'; '.join(found)}", log=log)
 
 
 def faults(data: bytes, target: Target) -> list[str]:
@@ -123,19 +141,34 @@ def _compiler(target: Target) -> str:
     return f"{target.prefix}gcc-win32"
 
 
+def _made(program: str) -> tuple[str, str, str]:
+    """The names of what becomes of one of RESOURCES: the program, its symbols, its map."""
+    return f"{program}.exe", f"{program}.exe.debug", f"{program}.map"
+
+
+def programs(name: str, paths: Paths) -> list[Path]:
+    """What is shipped, the daemon first."""
+    return [paths.daemon(name) / _made(program)[0] for program in RESOURCES]
+
+
+def symbols(name: str, paths: Paths) -> list[Path]:
+    """What explains the programs: symbols and maps."""
+    return [paths.daemon(name) / made for program in RESOURCES for made in _made(program)[1:]]
+
+
 def outputs(name: str, paths: Paths) -> list[Path]:
-    """What is made, the program first."""
-    return [paths.daemon(name) / made for made in (PROGRAM, SYMBOLS, MAP)]
+    """What is made: the programs, then their symbols and maps."""
+    return [*programs(name, paths), *symbols(name, paths)]
 
 
 def job(name: str, version: str, paths: Paths) -> Job:
-    """What the program is made of."""
+    """What the programs are made of."""
     target = windows.targets()[name]
     told = process.run([_compiler(target), "--version"]).stdout.splitlines()[0]
     return Job(
         name=f"daemon:{name}",
         inputs={"compiler": [_compiler(target), told], "flags": [*flags(target), *LIBRARIES], "version": version},
-        files=[paths.root / "runtime/daemon", *(paths.root / include for include in INCLUDES), windows.DATA,
+        files=[paths.root / "runtime/client", *(paths.root / include for include in INCLUDES), windows.DATA,
                Path(pe.__file__).absolute(), Path(__file__).absolute()],
         outputs=outputs(name, paths),
     )  # fmt: skip

@@ -18,7 +18,7 @@ Version = tuple[int, int]
 class Target:
     """One entry of windows.toml; the fields are explained there.
 
-    `imports`: DLL (lower case) -> the names that the oldest Windows has for drivers; `program`: for the daemon.
+    `imports`: DLL (lower case) -> the names that the oldest Windows has for drivers; `program`: for the programs.
     """
 
     name: str

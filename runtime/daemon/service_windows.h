@@ -11,7 +11,7 @@ int windows_driver_start(struct error *error);
 /* terminal_windows.c: the system is going down, or somebody stops the service. */
 void windows_stop_requested(void);
 
-/* stream_windows.c: what hvc0 is for a service, which has no stdin; NULL: not a service. */
+/* terminal_windows.c: what hvc0 is for a service, which has no stdin; NULL: not a service. */
 extern const char *windows_console_pipe;
 
 #endif

@@ -12,8 +12,6 @@
 /* For what was written last to get away, and for a thread that the system holds. */
 #define CLOSE_MS	1000u
 
-const char *windows_console_pipe;
-
 struct half {
 	struct stream_back *back;	/* NULL: there is none */
 	struct os_thread thread;
@@ -29,29 +27,6 @@ struct os_stream {
 	struct half in, out;
 	bool woken, stopping;
 };
-
-/* --- backs --- */
-
-void *stream_back_new(size_t bytes, const struct stream_ops *ops, struct error *error)
-{
-	struct stream_back *back = calloc(1, bytes);
-
-	if (back)
-		back->stop = CreateEventW(NULL, TRUE, FALSE, NULL);
-	if (!back || !back->stop) {
-		free(back);
-		error_set(error, "out of memory");
-		return NULL;
-	}
-	back->ops = ops;
-	return back;
-}
-
-void stream_back_free(struct stream_back *back)
-{
-	CloseHandle(back->stop);
-	free(back);
-}
 
 /* --- a file or a pipe that we were given: it is read and written as it is --- */
 

@@ -37,7 +37,7 @@ struct stream_back *console_out_open(HANDLE out, struct error *error);
 /* port_windows.c: a named pipe that we make, a serial port, a file. */
 struct stream_back *port_open(const char *path, const struct serial_line *line, struct error *error);
 
-/* For the backs: of this size, with ops and stop. NULL: see error. */
+/* stream_back_windows.c, for the backs: of this size, with ops and stop. NULL: see error. */
 void *stream_back_new(size_t bytes, const struct stream_ops *ops, struct error *error);
 void stream_back_free(struct stream_back *back);
 

@@ -15,6 +15,8 @@
 #define ENABLE_VIRTUAL_TERMINAL_PROCESSING	0x0004
 #endif
 
+const char *windows_console_pipe;
+
 /* --- the terminal --- */
 
 static struct {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""colinux-daemon.exe: the same bytes wherever it is built, and a file that the oldest Windows of its target takes."""
+"""colinux-daemon.exe and its clients: the same bytes wherever they are built, and files that the oldest Windows of their
+target takes."""
 
 from __future__ import annotations
 
@@ -18,25 +19,31 @@ from toolchain import windows
 pytestmark = pytest.mark.build
 
 TARGETS = windows.targets()
+# What each asks of the system: no library but its own.
+LIBRARIES = {
+    "colinux-daemon": {"advapi32.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll"},
+    "colinux-ctl": {"advapi32.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll"},
+    "colinux-console": {"advapi32.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll"},
+}
 
 
 @pytest.fixture(scope="module", params=sorted(TARGETS))
 def built(request: pytest.FixtureRequest) -> str:
-    """The target's name; its program is up to date in this checkout."""
+    """The target's name; its programs are up to date in this checkout."""
     if not shutil.which(f"{TARGETS[request.param].prefix}gcc-win32"):
         pytest.skip(f"no compiler for {request.param} is installed (./doit setup installs it)")
     Project.here().bring(f"daemon:{request.param}")
     return str(request.param)
 
 
-def program(built: str) -> bytes:
-    return windowsdaemon.outputs(built, checkout())[0].read_bytes()
+def program(built: str, name: str = "colinux-daemon") -> bytes:
+    return (checkout().daemon(built) / f"{name}.exe").read_bytes()
 
 
 def test_two_places_one_program(built: str, tmp_path: Path) -> None:
-    """Program, symbols and map; none of them knows where it was made."""
+    """Programs, symbols and maps; none of them knows where it was made."""
     paths = Paths(tmp_path / "a/much/longer/path/to/there")
-    for part in ("abi", "daemon", "windows"):
+    for part in ("abi", "client", "daemon", "windows"):
         shutil.copytree(checkout().root / "runtime" / part, paths.root / "runtime" / part)
     project = Project.here()
     windowsdaemon.build(built, project.version, paths)
@@ -47,39 +54,44 @@ def test_two_places_one_program(built: str, tmp_path: Path) -> None:
         assert str(tmp_path).encode() not in there.read_bytes()
         assert str(project.paths.root).encode() not in here.read_bytes()
     assert {path.name for path in paths.daemon(built).iterdir()} == {
-        "colinux-daemon.exe",
-        "colinux-daemon.exe.debug",
-        "colinux-daemon.map",
+        f"{name}{kind}" for name in LIBRARIES for kind in (".exe", ".exe.debug", ".map")
     }
     # and it is made anew when, and only when, something changed
     stamp.finish(windowsdaemon.job(built, project.version, paths), paths)
     assert stamp.why_stale(windowsdaemon.job(built, project.version, paths), paths) is None
-    source = paths.root / "runtime/daemon/os_windows.c"
-    source.write_text(source.read_text() + "\n")
-    assert "runtime/daemon" in str(stamp.why_stale(windowsdaemon.job(built, project.version, paths), paths))
+    for changed in ("runtime/daemon/os_windows.c", "runtime/client/client_windows.c"):
+        source = paths.root / changed
+        before = source.read_text()
+        source.write_text(before + "\n")
+        told = str(stamp.why_stale(windowsdaemon.job(built, project.version, paths), paths))
+        assert changed.rsplit("/", 1)[0] in told
+        source.write_text(before)
 
 
-def test_windows_takes_it(built: str) -> None:
-    assert windowsdaemon.faults(program(built), TARGETS[built]) == []
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_windows_takes_it(built: str, name: str) -> None:
+    assert windowsdaemon.faults(program(built, name), TARGETS[built]) == []
 
 
-def test_it_needs_no_library_but_the_systems(built: str) -> None:
-    libraries = set(pe.read(program(built)).imports)
-    assert libraries == {"advapi32.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll"}
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_it_needs_no_library_but_the_systems(built: str, name: str) -> None:
+    assert set(pe.read(program(built, name)).imports) == LIBRARIES[name]
 
 
-def test_it_says_its_version(built: str) -> None:
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_it_says_its_version(built: str, name: str) -> None:
     """In the resource, as UTF-16."""
-    words = program(built)
-    for word in ("ProductVersion", Project.here().version, "colinux-daemon.exe", "GPL-2.0-only"):
+    words = program(built, name)
+    for word in ("ProductVersion", Project.here().version, f"{name}.exe", "GPL-2.0-only"):
         assert word.encode("utf-16-le") in words
 
 
-def test_symbols_are_beside_it(built: str) -> None:
-    _, symbols, where = windowsdaemon.outputs(built, checkout())
-    assert b"machine_start" in symbols.read_bytes()
-    assert b"machine_start" not in program(built)
-    assert "machine_start" in where.read_text()
+@pytest.mark.parametrize(("name", "function"), [("colinux-daemon", "machine_start"), ("colinux-ctl", "client_ask")])
+def test_symbols_are_beside_it(built: str, name: str, function: str) -> None:
+    folder = checkout().daemon(built)
+    assert function.encode() in (folder / f"{name}.exe.debug").read_bytes()
+    assert function.encode() not in program(built, name)
+    assert function in (folder / f"{name}.map").read_text()
 
 
 def changed(built: str, offset: int, value: int, *, mend: bool = True) -> list[str]:

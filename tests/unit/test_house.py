@@ -72,12 +72,12 @@ def test_user_mode_c_compiles_for_32_bits() -> None:
 
 
 @pytest.mark.parametrize("compiler", ["x86_64-w64-mingw32-gcc", "i686-w64-mingw32-gcc"])
-def test_the_daemon_compiles_for_windows(compiler: str) -> None:
+def test_daemon_and_clients_compile_for_windows(compiler: str) -> None:
     """What is common to all systems, and what is Windows'; and its tests' own programs."""
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed (./doit setup installs it)")
     passes(compiler, *C_FLAGS, *INCLUDES, f"-I{ROOT / 'tests/boot/driver'}",
-           *not_of("linux", "runtime/daemon/*.c", "tests/wine/*.c"))
+           *not_of("linux", "runtime/daemon/*.c", "runtime/client/*.c", "tests/wine/*.c"))
 
 
 @pytest.mark.parametrize("compiler", ["gcc -std=gnu11", "x86_64-w64-mingw32-gcc -std=gnu11",
