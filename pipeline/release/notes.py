@@ -86,17 +86,18 @@ def _of_windows(manifest: Mapping[str, Any]) -> list[str]:
     of = [name for name, facts in manifest["machines"].items() if "windows" in facts]
     if not of:
         return []
-    return ["", f"No Windows was booted. {', '.join(of)}: through the very `colinux.sys` of the zip, in a Linux kernel",
-            "that has the functions of NT which it imports, with a daemon for Linux. `colinux-daemon.exe` was built of",
-            "the same sources, and booted by nobody; nor has an installer run on a Windows.",
+    return ["", f"No Windows was booted. {', '.join(of)}: through the very `colinux.sys` of the zip, in a Linux",
+            "kernel that has the functions of NT which it imports, with a daemon for Linux. `colinux-daemon.exe`,",
+            "`colinux-ctl.exe` and `colinux-console.exe` were built of the same sources, and no boot has seen them;",
+            "nor has an installer run on a Windows.",
             *_certificate(manifest)]
 
 
 def _certificate(manifest: Mapping[str, Any]) -> list[str]:
     if "certificate" not in manifest:
-        return ["", "Driver, daemon and installers are not signed: 64-bit Windows loads no such driver. README.txt in",
-                "the zip says what can be done."]
-    return ["", "Driver, daemon and installers are signed, behind the bytes that were booted, with the certificate",
+        return ["", "Driver, programs and installers are not signed: 64-bit Windows loads no such driver. README.txt",
+                "in the zip says what can be done."]
+    return ["", "Driver, programs and installers are signed, behind the bytes that were booted, with the certificate",
             f"(SHA-256) {manifest['certificate']}", f"in `{CERTIFICATE}`. By hand:", "",
             f"    osslsigncode verify -CAfile {CERTIFICATE} -in FILE"]
 

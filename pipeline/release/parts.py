@@ -22,8 +22,10 @@ TEST_ONLY = frozenset({"agent", "check", "host-kernel"})
 # And of a boot through a Windows' driver also what stands in for that Windows: a Linux host's side of it.
 STANDS_IN = frozenset({"driver", "daemon", "ctl", "console"})
 NT_DRIVER, NT_DAEMON = "nt-driver", "nt-daemon"
+# The daemon and what talks to it, as pipeline.windowsdaemon has them.
+NT_PROGRAMS = (NT_DAEMON, "nt-ctl", "nt-console")
 # Of a zip there is one for all of its machines.
-SHARED = frozenset({NT_DRIVER, NT_DAEMON})
+SHARED = frozenset({NT_DRIVER, *NT_PROGRAMS})
 
 
 @dataclass(frozen=True)

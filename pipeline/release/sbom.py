@@ -32,7 +32,7 @@ VERSION = SchemaVersion.V1_6
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:colinux:sbom")
 FILE, ARTIFACT, INPUT = "file:", "artifact:", "input:"
 TYPES = {"kernel": ComponentType.OPERATING_SYSTEM, "driver": ComponentType.DEVICE_DRIVER,
-         parts.NT_DRIVER: ComponentType.DEVICE_DRIVER, parts.NT_DAEMON: ComponentType.APPLICATION,
+         parts.NT_DRIVER: ComponentType.DEVICE_DRIVER, **dict.fromkeys(parts.NT_PROGRAMS, ComponentType.APPLICATION),
          "daemon": ComponentType.APPLICATION, "ctl": ComponentType.APPLICATION,
          "console": ComponentType.APPLICATION}
 PREFIX = "colinux:"  # of our properties

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a person gets for a Windows: a zip with the driver, the daemon, and the guests that were booted through that
-very driver, in the order in which `[release]` names their machines.
+"""What a person gets for a Windows: a zip with the driver, the daemon, what talks to it, and the guests that were
+booted through that very driver, in the order in which `[release]` names their machines.
 
 The first machine's files lie beside the driver, each further one's in a folder that is called as the machine. The
 texts are templates in windows_files/; every text in a zip has Windows' line ends.
@@ -19,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.paths import Paths
 from pipeline.release import conf, zips
 from pipeline.release.archive import File
-from pipeline.release.parts import CONF, NT_DAEMON, NT_DRIVER, Package, Part, Windows, shipped
+from pipeline.release.parts import CONF, NT_DRIVER, NT_PROGRAMS, Package, Part, Windows, shipped
 from runtime.launcher import artifacts
 from toolchain import windows as targets
 
@@ -39,15 +39,16 @@ def package(machine: Machine, decl: Declaration, paths: Paths, signer: str | Non
                         hint="name both machines in [release] instead")
     found = artifacts.find(machine.name, decl, paths)
     artifacts.require(found, paths)
-    daemon = windowsdaemon.outputs(machine.nt, paths)[0]
-    if not daemon.is_file():
-        raise UserError(f"not built: {daemon.relative_to(paths.root)}", hint=f"./doit daemon:{machine.nt}")
+    programs = dict(zip(NT_PROGRAMS, windowsdaemon.programs(machine.nt, paths), strict=True))
+    for program in programs.values():
+        if not program.is_file():
+            raise UserError(f"not built: {program.relative_to(paths.root)}", hint=f"./doit daemon:{machine.nt}")
     top = f"{decl.project.name}-{decl.project.version}-{machine.nt}"
     fellows = _machines(machine, decl)
     first = machine is fellows[0]
     prefix = "" if first else f"{machine.name}/"
     parts = [Part(NT_DRIVER, f"{top}/colinux.sys", found.files[NT_DRIVER]),
-             Part(NT_DAEMON, f"{top}/{daemon.name}", daemon)]
+             *(Part(role, f"{top}/{program.name}", program) for role, program in programs.items())]
     parts += [Part(prefix + role, f"{top}/{prefix}{found.files[role].name}", found.files[role])
               for role in sorted(shipped(found.files, windows=True) - {NT_DRIVER})]
     files = {part.path: File(part.file) for part in parts}
@@ -59,13 +60,13 @@ def package(machine: Machine, decl: Declaration, paths: Paths, signer: str | Non
     files |= {f"{top}/{text}": File(lines(filled(text, words))) for text in TEXTS}
     built = {role: sha256_file(path) for role, path in found.files.items()}
     return Package(machine, f"{top}{zips.SUFFIX}", tuple(parts), files, built,
-                   Windows(machine.nt, prefix, {NT_DAEMON: sha256_file(daemon)}))
+                   Windows(machine.nt, prefix, {role: sha256_file(program) for role, program in programs.items()}))
 
 
 def symbols(name: str, paths: Paths) -> dict[str, Path]:
     """What belongs to the debug archive, not into the zip: file name -> file."""
     found = [paths.driver(name) / made for made in ntdriver.OUTPUTS[1:]]
-    found += windowsdaemon.outputs(name, paths)[1:]
+    found += windowsdaemon.symbols(name, paths)
     missing = [path for path in found if not path.is_file()]
     if missing:
         raise UserError(f"not built: {missing[0].relative_to(paths.root)}",

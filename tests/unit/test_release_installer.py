@@ -47,7 +47,8 @@ def with_programs(here: Project) -> Project:
         pytest.skip("MinGW-w64 or osslsigncode is not installed (./doit test does it)")
     ntdriver_file = here.paths.driver("windows-x64") / ntdriver.OUTPUTS[0]
     ntdriver_file.write_bytes(program(1))
-    windowsdaemon.outputs("windows-x64", here.paths)[0].write_bytes(program(2))
+    for number, path in enumerate(windowsdaemon.programs("windows-x64", here.paths), 2):
+        path.write_bytes(program(number))
     for name in ("first", "second"):
         here.boot(name)
     return here
@@ -187,7 +188,7 @@ def test_built_again_installers_are_compared(here: Project) -> None:
 
 def programs(folder: Path) -> dict[str, bytes]:
     """All programs of a release for Windows."""
-    names = (f"{TOP}/colinux.sys", f"{TOP}/colinux-daemon.exe")
+    names = [f"{TOP}/{name}" for name in ("colinux.sys", "colinux-daemon.exe", "colinux-ctl.exe", "colinux-console.exe")]
     return {SETUP: (folder / SETUP).read_bytes()} | {name: zips.content(folder / ZIP, name) for name in names}
 
 

@@ -89,12 +89,14 @@ def test_what_a_person_gets(here: Project) -> None:
         assert {(info.create_system, info.external_attr, info.extra, info.comment)
                 for info in archive.infolist()} == {(0, 0x20, b"", b"")}
     assert set(found) == {
-        "colinux.sys", "colinux-daemon.exe", "vmlinux", "busybox.cpio.gz", "colinux.conf", "second.conf",
+        "colinux.sys", "colinux-daemon.exe", "colinux-ctl.exe", "colinux-console.exe",
+        "vmlinux", "busybox.cpio.gz", "colinux.conf", "second.conf",
         "second/vmlinux", "second/busybox.cpio.gz", "second/disk.ext4", "install.cmd", "uninstall.cmd", "README.txt",
         "LICENSE.txt", "SOURCE.txt",
     }
     assert found["colinux.sys"] == here.built("nt-driver", "first").read_bytes()
-    assert found["colinux-daemon.exe"] == windowsdaemon.outputs("windows-x64", here.paths)[0].read_bytes()
+    for program in windowsdaemon.programs("windows-x64", here.paths):
+        assert found[program.name] == program.read_bytes()
     assert found["second/disk.ext4"] == here.built("disk:disk", "second").read_bytes()
     for name, data in found.items():
         if name.endswith((".txt", ".cmd", ".conf")):
@@ -148,7 +150,8 @@ def test_symbols_are_apart(here: Project, tmp_path: Path) -> None:
     here.release()
     debug = here.folder / f"{NAME}-debug.tar.zst"
     listed = subprocess.run(["tar", "--zstd", "-tf", debug], check=True, capture_output=True, text=True).stdout.split()
-    for name in ("colinux.dbg", "colinux.map", "colinux-daemon.exe.debug", "colinux-daemon.map"):
+    for name in ("colinux.dbg", "colinux.map", "colinux-daemon.exe.debug", "colinux-daemon.map",
+                 "colinux-ctl.exe.debug", "colinux-console.map"):
         assert f"{NAME}-debug/windows-x64/{name}" in listed
     (here.paths.driver("windows-x64") / "colinux.map").unlink()
     with pytest.raises(UserError, match=r"./doit driver:windows-x64 daemon:windows-x64"):
@@ -160,8 +163,10 @@ def test_the_release_tells_of_it(place: Path) -> None:
     first, second = (said["machines"][name] for name in ("first", "second"))
     assert first["archive"] == second["archive"] == ZIP and "windows" not in said["machines"]["small"]
     assert (first["windows"]["prefix"], second["windows"]["prefix"]) == ("", "second/")
-    daemon = hashlib.sha256(b"colinux-daemon.exe" * 100).hexdigest()
-    assert first["windows"]["unbooted"] == {"nt-daemon": daemon}
+    assert first["windows"]["unbooted"] == {
+        f"nt-{name}": hashlib.sha256(f"colinux-{name}.exe".encode() * 100).hexdigest()
+        for name in ("daemon", "ctl", "console")
+    }
     assert "x86_64-w64-mingw32-gcc-win32" in said["tools"] and said["tools"]["zlib"] == zlib.ZLIB_RUNTIME_VERSION
     notes = (place / "NOTES.md").read_text()
     assert "No Windows was booted. first, second: through the very" in notes and f"- `{ZIP}` (" in notes
@@ -243,9 +248,10 @@ def test_another_driver_than_the_one_that_was_booted(here: Project) -> None:
                for name in ("first", "second"))
 
 
-def test_a_daemon_that_is_not_built(here: Project) -> None:
-    windowsdaemon.outputs("windows-x64", here.paths)[0].unlink()
-    assert "not built: build/daemon/windows-x64/colinux-daemon.exe" in refused(here)
+@pytest.mark.parametrize("name", ["colinux-daemon.exe", "colinux-ctl.exe"])
+def test_a_program_that_is_not_built(here: Project, name: str) -> None:
+    (here.paths.daemon("windows-x64") / name).unlink()
+    assert f"not built: build/daemon/windows-x64/{name}" in refused(here)
 
 
 def test_built_again_the_daemon_is_compared_as_well(here: Project) -> None:
@@ -449,7 +455,8 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
                        "its nt-daemon is not the one"),
     "no Windows at all": (lambda said: said["machines"]["first"].pop("windows"), "its daemon is not the one"),
     "a Windows where there is none": (
-        setting("machines", "small", "windows", to={"name": "x", "prefix": "", "unbooted": {"nt-daemon": "0" * 64}}),
+        setting("machines", "small", "windows", to={"name": "x", "prefix": "", "unbooted": dict.fromkeys(
+            ("nt-daemon", "nt-ctl", "nt-console"), "0" * 64)}),
         "its daemon is not the one"),
     "the other's files": (setting("machines", "second", "windows", "prefix", to=""), "its disk:disk is not the one"),
     "a way out": (setting("machines", "second", "windows", "prefix", to="../"), "windows.prefix"),
