@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,15 +18,18 @@ from pipeline.tasks import Project
 # its kits, and the suites that are run here once more
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 
-pytest.register_assert_rewrite("test_daemon_options", "test_daemon_corpus", "wine_kit")
+pytest.register_assert_rewrite("test_daemon_options", "test_daemon_corpus", "test_daemon_control", "test_daemon_consoles",
+                               "wine_kit", "door_kit")  # fmt: skip
 
+import door_kit  # noqa: E402
+import test_daemon_control  # noqa: E402
 import wine_kit  # noqa: E402
-from wine_kit import TARGET  # noqa: E402
+from wine_kit import FOLDER, TARGET  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def wine() -> Iterator[wine_kit.Wine]:
-    """colinux-daemon.exe and colinux.sys lie in its C:\\colinux."""
+    """colinux-daemon.exe, the clients and colinux.sys lie in its C:\\colinux."""
     if not wine_kit.LOADER.exists() or not wine_kit.SERVER.exists():
         pytest.skip("Wine is not installed (./doit test installs it)")
     if not shutil.which(f"{TARGET.prefix}gcc-win32"):
@@ -37,9 +41,28 @@ def wine() -> Iterator[wine_kit.Wine]:
             project.bring(work)
         wine = wine_kit.new()
     try:
-        for product in (windowsdaemon.outputs(TARGET.name, checkout())[0], ntdriver.file(TARGET, checkout())):
+        for product in (*windowsdaemon.programs(TARGET.name, checkout()), ntdriver.file(TARGET, checkout())):
             shutil.copy(product, wine.programs)
         yield wine
     finally:
         wine.stop()
         remove(wine.folder)
+
+
+@pytest.fixture(scope="session")
+def bridge(wine: wine_kit.Wine) -> Iterator[door_kit.Bridge]:
+    """Named pipes as sockets; and the daemon with scripted guests lies in there, too."""
+    shutil.copy(door_kit.fake_daemon(), wine.programs)
+    wine_kit.compile_program("tests/wine/bridge.c", wine.programs / "bridge.exe", "-lws2_32", "-ladvapi32")
+    with wine.begin(rf"{FOLDER}\bridge.exe", name="bridge") as running:
+        yield door_kit.Bridge(running)
+
+
+@pytest.fixture
+def doors(wine: wine_kit.Wine, bridge: door_kit.Bridge, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The suites of the Linux daemon's door start their guests in there."""
+    with contextlib.ExitStack() as open_:
+        for name, value in (("wine", wine), ("bridge", bridge), ("open", open_)):
+            monkeypatch.setattr(door_kit.Guest, name, value, raising=False)
+        monkeypatch.setattr(test_daemon_control, "Guest", door_kit.Guest)
+        yield
