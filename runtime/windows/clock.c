@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Time: the TSC's rate, the wall clock, and how often the system's clock ticks.
- *
- * What headers of 64-bit NT read from a fixed address (KeQuerySystemTime and the like)
- * is asked here in a way that all of its versions share.
  */
 #include "nt.h"
 #include "../monitor/cpu.h"
@@ -14,6 +11,17 @@
 #define FINE			10000u		/* 1 ms between two ticks */
 
 static u32 tsc_khz;
+
+/* KeQuerySystemTimePrecise (since Windows 8) or KeQuerySystemTime, which 32-bit NT exports
+ * and 64-bit NT has in headers only. */
+static VOID (NTAPI *query_time)(PLARGE_INTEGER time);
+
+void co_nt_clock_init(void)
+{
+	query_time = co_nt_routine(L"KeQuerySystemTimePrecise");
+	if (!query_time)
+		query_time = co_nt_routine(L"KeQuerySystemTime");
+}
 
 /* ---- the TSC's rate ---- */
 
@@ -75,11 +83,16 @@ u32 co_os_tsc_khz(void)
 
 /* ---- the wall clock ---- */
 
-/* As the system knows it, which is as of its last tick; 0 if it will not say. */
+/* As the system knows it, which may be as of its last tick; 0 if it will not say. */
 static u64 system_time(void)
 {
 	u64 answer[4] = { 0 };	/* when booted, now, time zone, ...: Windows 2000 has no more */
+	LARGE_INTEGER time;
 
+	if (query_time) {
+		query_time(&time);
+		return (u64)time.QuadPart;
+	}
 	return co_nt_query(SYSTEM_TIME_OF_DAY, answer, sizeof(answer)) ? 0 : answer[1];
 }
 

@@ -30,9 +30,10 @@ static u64 gdt_of[MAX_CPUS];
 static KDPC dpc_of[MAX_CPUS];
 static u32 ncpus;
 
-/* Since Windows 7: system-wide save areas for all that XCR0 enables. */
+/* Since Windows 7 whoever uses registers that XCR0 enables has to say so beforehand. */
 static NTSTATUS (NTAPI *save_extended)(ULONG64 mask, PVOID save);
 static VOID (NTAPI *restore_extended)(PVOID save);
+static ULONG64 (NTAPI *enabled_features)(ULONG64 mask);
 
 struct table { u16 limit; u64 base; } __attribute__((packed));
 
@@ -71,11 +72,11 @@ void co_nt_cpu_init(void)
 	u32 i;
 
 	for (i = 0; i < MAX_CPUS && i < 8 * sizeof(active); i++) {
+		if (!(active >> i & 1))		/* neither a thread nor a DPC may be sent there */
+			continue;
 		KeInitializeDpc(&dpc_of[i], nothing, NULL);
 		KeSetTargetProcessorDpc(&dpc_of[i], (CCHAR)i);
 		KeSetImportanceDpc(&dpc_of[i], HighImportance);	/* at once, by an interrupt */
-		if (!(active >> i & 1))
-			continue;
 		KeSetSystemAffinityThread((KAFFINITY)1 << i);
 		gdt_of[i] = gdt_base();
 		ncpus = i + 1;
@@ -83,22 +84,30 @@ void co_nt_cpu_init(void)
 	KeRevertToUserAffinityThread();
 	save_extended = co_nt_routine(L"KeSaveExtendedProcessorState");
 	restore_extended = co_nt_routine(L"KeRestoreExtendedProcessorState");
+	enabled_features = co_nt_routine(L"RtlGetEnabledExtendedFeatures");
 }
 
-/* No DPC of ours is queued, or runs, any more: a thread that got onto a CPU at
- * PASSIVE_LEVEL has let those there pass. */
+/*
+ * No DPC of ours is queued, or runs, any more. To wait for the latter is what
+ * KeFlushQueuedDpcs is for, since Windows XP SP2; before that, a thread that got onto a
+ * CPU at PASSIVE_LEVEL has let those there pass.
+ */
 void co_nt_cpu_exit(void)
 {
+	VOID (NTAPI *flush)(VOID) = co_nt_routine(L"KeFlushQueuedDpcs");
 	u32 i;
 
 	for (i = 0; i < ncpus; i++) {
-		KeRemoveQueueDpc(&dpc_of[i]);
 		if (!gdt_of[i])
 			continue;
-		KeSetSystemAffinityThread((KAFFINITY)1 << i);
+		KeRemoveQueueDpc(&dpc_of[i]);
+		if (!flush)
+			KeSetSystemAffinityThread((KAFFINITY)1 << i);
 		gdt_of[i] = 0;
 	}
-	if (ncpus)
+	if (ncpus && flush)
+		flush();
+	else if (ncpus)
 		KeRevertToUserAffinityThread();
 	ncpus = 0;
 }
@@ -166,7 +175,7 @@ void co_os_irq_on(void)
 #define WIDE "64"
 #endif
 
-/* Room for the host's registers, should the system not save them itself. */
+/* Room for the host's registers. */
 int co_nt_fpu_create(struct co_nt_vm *l)
 {
 	u64 phys;
@@ -192,7 +201,9 @@ static void write_cr0(u64 value)
 
 /*
  * The registers as they are, whoever's they are: 32-bit NT switches them lazily, with
- * CR0.TS. They and CR0 will be the same again, so its owner need not be asked.
+ * CR0.TS. They and CR0 will be the same again before the level falls, so their owner
+ * need not be asked, and KeSaveFloatingPointState (which wants memory each time, and
+ * may fail) has nothing to add.
  */
 static void save_by_hand(struct co_nt_vm *l)
 {
@@ -216,6 +227,17 @@ static void restore_by_hand(struct co_nt_vm *l)
 				 "d"(STATE_HI) : "memory");
 }
 
+/* KeSaveExtendedProcessorState may be asked for nothing that the system has not enabled. */
+static ULONG64 features(void)
+{
+	return (enabled_features ? enabled_features(~0ull) : co_read_xcr0()) & ~(ULONG64)XCR0_AMX;
+}
+
+/*
+ * Both, where there are both. The system has to know that registers of XCR0's are in
+ * use; but how much of the rest it saves, where its own compiler leaves it alone (64-bit NT and
+ * x87), no document says. Its saving is undone in the same thread, at the same level.
+ */
 void co_os_fpu_begin(struct co_vm *vm)
 {
 	struct co_nt_vm *l = to_nt(vm);
@@ -223,20 +245,18 @@ void co_os_fpu_begin(struct co_vm *vm)
 	KeRaiseIrql(DISPATCH_LEVEL, &l->irql);
 	l->cpu = this_cpu();
 	l->fpu_by_system = save_extended && restore_extended && vm->fpu.xsave &&
-		NT_SUCCESS(save_extended(co_read_xcr0() & STATE_LO, l->xstate));
+		NT_SUCCESS(save_extended(features(), l->xstate));
 	l->fpu_cr0 = co_read_cr0();
 	if (l->fpu_cr0 & (CR0_TS | CR0_EM))
 		write_cr0(l->fpu_cr0 & ~(u64)(CR0_TS | CR0_EM));
-	if (!l->fpu_by_system)
-		save_by_hand(l);
+	save_by_hand(l);
 }
 
 void co_os_fpu_end(struct co_vm *vm)
 {
 	struct co_nt_vm *l = to_nt(vm);
 
-	if (!l->fpu_by_system)
-		restore_by_hand(l);
+	restore_by_hand(l);
 	if (l->fpu_cr0 & (CR0_TS | CR0_EM))
 		write_cr0(l->fpu_cr0);
 	if (l->fpu_by_system)

@@ -14,6 +14,7 @@ static PCALLBACK_OBJECT power_object;
 static PVOID power;
 static PDEVICE_OBJECT device;
 static u32 watching;		/* processes, as they end */
+static u32 linked;		/* user mode has a name for the device, and it is ours */
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING registry);
 
@@ -74,7 +75,9 @@ static void leave(void)
 	UNICODE_STRING link;
 
 	RtlInitUnicodeString(&link, CO_NT_LINK_NAME);
-	IoDeleteSymbolicLink(&link);
+	if (linked)		/* one that was there before us is somebody else's */
+		IoDeleteSymbolicLink(&link);
+	linked = 0;
 	if (co_nt_ring0) {
 		unwatch_power();
 		if (watching)
@@ -103,6 +106,7 @@ static NTSTATUS enter_ring0(void)
 	if (!NT_SUCCESS(status))
 		return status;
 	co_nt_cpu_init();
+	co_nt_clock_init();
 	/* Without it a mapping would outlive its process: there is no driver then. */
 	status = PsSetCreateProcessNotifyRoutine(co_nt_process_event, FALSE);
 	if (!NT_SUCCESS(status))
@@ -145,14 +149,15 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING registry)
 		co_os_log("this is no NT kernel, but an emulation of one in user mode: "
 			  "no guest can run here");
 	}
-	status = IoCreateSymbolicLink(&link, &name);
-	if (!NT_SUCCESS(status))
-		goto leave;
 	driver->MajorFunction[IRP_MJ_CREATE] = co_nt_open;
 	driver->MajorFunction[IRP_MJ_CLEANUP] = co_nt_cleanup;
 	driver->MajorFunction[IRP_MJ_CLOSE] = co_nt_close;
 	driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = co_nt_control;
 	driver->DriverUnload = unload;
+	status = IoCreateSymbolicLink(&link, &name);
+	if (!NT_SUCCESS(status))
+		goto leave;
+	linked = 1;
 	return STATUS_SUCCESS;
 leave:
 	leave();

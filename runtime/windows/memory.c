@@ -4,7 +4,9 @@
  *
  * A chunk is sought as a window of physical memory, all of whose pages are free at
  * this moment: MmAllocatePagesForMdl hands out just those, takes no system address
- * space for them, and a window that came whole is contiguous by construction. Where
+ * space for them, and a window that came whole is contiguous by construction. (It may
+ * answer with fewer pages than asked for, and in any order: the list is read to see which
+ * they are, and never written to, as the system gets its pages back by it.) Where
  * no window is wholly free any more, MmAllocateContiguousMemorySpecifyCache may still
  * find one, as it moves pages out of the way.
  */
@@ -127,8 +129,13 @@ void *co_os_pages(u32 pages, u32 low, u64 *phys)
 	va = MmAllocateContiguousMemorySpecifyCache(bytes, from, to, boundary, MmCached);
 	if (!va)
 		return NULL;
-	co_zero(va, bytes);
 	*phys = (u64)MmGetPhysicalAddress(va).QuadPart;
+	/* a block that lies across a boundary would show user mode what is its neighbours' */
+	if (boundary.QuadPart && *phys % CO_NT_GRANULE) {
+		MmFreeContiguousMemorySpecifyCache(va, bytes, MmCached);
+		return NULL;
+	}
+	co_zero(va, bytes);
 	return va;
 }
 
@@ -171,14 +178,12 @@ static int is_whole(PMDL mdl, u64 first)
 	return 1;
 }
 
-/* All pages of the window at `start`, in their order; NULL: not all are free. */
+/* All pages of the window at `start`; NULL: not all are free. */
 static PMDL take_window(u64 start)
 {
 	PHYSICAL_ADDRESS from, to, skip;
-	u64 first = start / CO_PAGE_SIZE;
-	PPFN_NUMBER pfn;
 	PMDL mdl;
-	u32 i, tries, bytes;
+	u32 tries, bytes;
 
 	from.QuadPart = (LONGLONG)start;
 	skip.QuadPart = 0;
@@ -189,12 +194,8 @@ static PMDL take_window(u64 start)
 		mdl = MmAllocatePagesForMdl(from, to, skip, (SIZE_T)CO_CHUNK_SIZE);
 		if (!mdl)
 			return NULL;
-		if (is_whole(mdl, first)) {
-			pfn = MmGetMdlPfnArray(mdl);
-			for (i = 0; i < CHUNK_PAGES; i++)
-				pfn[i] = (PFN_NUMBER)(first + i);
+		if (is_whole(mdl, start / CO_PAGE_SIZE))
 			return mdl;
-		}
 		bytes = MmGetMdlByteCount(mdl);
 		MmFreePagesFromMdl(mdl);
 		ExFreePool(mdl);
@@ -269,41 +270,45 @@ void co_os_chunk_free(struct co_chunk *chunk)
 	co_os_free(c);
 }
 
-/* Zero some pages by a mapping of just them; 0: the system has no addresses for it. */
-static int zero_pages(struct nt_chunk *c, u32 first, u32 pages)
+#define PIECE_BYTES	0x10000u	/* what is mapped at a time: addresses are scarce on 32 bits */
+
+/*
+ * Zero a piece of a chunk; 0: the system has no addresses for it now. The chunk's own
+ * MDL is that of pages without a mapping; a part of such a one is described by
+ * IoBuildPartialMdl, mapped by MmGetSystemAddressForMdlSafe, and MmPrepareMdlForReuse
+ * takes the mapping away, if there is one.
+ */
+static int zero_piece(PMDL chunk, PMDL part, u32 offset)
 {
-	u64 buffer[(sizeof(MDL) + 16 * sizeof(PFN_NUMBER)) / sizeof(u64) + 1];
-	PMDL mdl = (PMDL)buffer;
 	void *va;
 
-	MmInitializeMdl(mdl, NULL, pages * CO_PAGE_SIZE);
-	co_copy(MmGetMdlPfnArray(mdl), MmGetMdlPfnArray(c->mdl) + first,
-		pages * sizeof(PFN_NUMBER));
-	mdl->MdlFlags |= MDL_PAGES_LOCKED;	/* they are ours, and nonpaged */
-	va = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE,
-					  NormalPagePriority);
-	if (!va)
-		return 0;
-	co_zero(va, pages * CO_PAGE_SIZE);
-	MmUnmapLockedPages(va, mdl);
-	return 1;
+	IoBuildPartialMdl(chunk, part, (char *)MmGetMdlVirtualAddress(chunk) + offset, PIECE_BYTES);
+	va = MmGetSystemAddressForMdlSafe(part, NormalPagePriority);
+	if (va)
+		co_zero(va, PIECE_BYTES);
+	MmPrepareMdlForReuse(part);
+	return va != NULL;
 }
 
-/* By pieces, as addresses are scarce on 32 bits; others run in between. */
+/* In any order: all of it is zeroed. Others run in between, and free what is lacking. */
 void co_os_chunk_zero(struct co_chunk *chunk)
 {
 	struct nt_chunk *c = chunk->os;
 	LARGE_INTEGER moment;
-	u32 first;
+	PMDL part;
+	u32 at;
 
 	moment.QuadPart = -100000;	/* 10 ms */
 	if (!c->mdl) {
 		co_zero(c->va, (SIZE_T)CO_CHUNK_SIZE);
 		return;
 	}
-	for (first = 0; first < CHUNK_PAGES; first += 16)
-		while (!zero_pages(c, first, 16))
+	while (!(part = IoAllocateMdl(MmGetMdlVirtualAddress(c->mdl), PIECE_BYTES, FALSE, FALSE, NULL)))
+		KeDelayExecutionThread(KernelMode, FALSE, &moment);
+	for (at = 0; at < CO_CHUNK_SIZE; at += PIECE_BYTES)
+		while (!zero_piece(c->mdl, part, at))
 			KeDelayExecutionThread(KernelMode, FALSE, &moment);
+	IoFreeMdl(part);
 }
 
 #define SYSTEM_PERFORMANCE	2	/* a class of NtQuerySystemInformation */

@@ -30,7 +30,7 @@ struct co_nt_vm {
 	/* the host's FPU state meanwhile */
 	void *fpu_area;			/* where it is saved by hand */
 	u32 fpu_pages;
-	u32 fpu_by_system;		/* by the system, in xstate */
+	u32 fpu_by_system;		/* and by the system, in xstate */
 	u64 fpu_cr0;
 	u64 xstate[32];			/* XSTATE_SAVE, of which MinGW's headers know nothing */
 };
@@ -100,6 +100,7 @@ void co_nt_fpu_destroy(struct co_nt_vm *l);
 void co_nt_slice_begin(struct co_nt_vm *l);
 
 /* clock.c */
+void co_nt_clock_init(void);
 void co_nt_calibrate(void);
 void co_nt_fine_clock(struct co_nt_vm *l, u32 on);
 

@@ -194,7 +194,8 @@ NTSTATUS NTAPI co_nt_control(PDEVICE_OBJECT device, PIRP irp)
 	u32 in = stack->Parameters.DeviceIoControl.InputBufferLength;
 	u32 out = stack->Parameters.DeviceIoControl.OutputBufferLength;
 	const struct request *request = find(stack->Parameters.DeviceIoControl.IoControlCode);
-	struct co_nt_vm *l = stack->FileObject->FsContext;
+	/* a driver may send what belongs to no open file */
+	struct co_nt_vm *l = stack->FileObject ? stack->FileObject->FsContext : NULL;
 	void *arg = irp->AssociatedIrp.SystemBuffer;
 	NTSTATUS status;
 
@@ -202,7 +203,7 @@ NTSTATUS NTAPI co_nt_control(PDEVICE_OBJECT device, PIRP irp)
 	if (!request)
 		return co_nt_complete(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
 	/* a child's inherited handle, or a duplicate; or the last one was just closed */
-	if (PsGetCurrentProcess() != l->process || co_read(&l->gone))
+	if (!l || PsGetCurrentProcess() != l->process || co_read(&l->gone))
 		return co_nt_complete(irp, STATUS_ACCESS_DENIED, 0);
 	/* the structure's own size last: the other lengths say that it can be read */
 	if (in != request->in || out != request->out || (in && (!arg || *(u32 *)arg != in)))

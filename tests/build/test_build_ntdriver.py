@@ -177,6 +177,9 @@ def test_the_harness_has_nt_s_own_structures(target: windows.Target, tmp_path: P
         name, fields = STRUCTURES[structure]
         lines.append(f"_Static_assert(__builtin_offsetof({name}, {fields[field]}) == {offset}, \"{structure}.{field}\");")
     assert len(lines) > 10
+    flags = re.findall(r"^#define (\w+)\t+(0x\w\w)$", (ROOT / "tests/nt/mdl.c").read_text(), re.M)
+    assert len(flags) == 5
+    lines += [f"_Static_assert(MDL_{name} == {value}, \"MDL_{name}\");" for name, value in flags]
     source = tmp_path / "layout.c"
     source.write_text("\n".join(lines) + "\n")
     subprocess.run([f"{target.prefix}gcc", "-fsyntax-only", "-isystem", ntdriver.HEADERS, source], check=True)

@@ -9,8 +9,9 @@
 NT_EXPORTS(X)
 #undef X
 extern char nt_KeSaveExtendedProcessorState[], nt_KeRestoreExtendedProcessorState[];
+extern char nt_KeFlushQueuedDpcs[], nt_RtlGetEnabledExtendedFeatures[];
 #ifndef CONFIG_X86_64
-extern char nt_KeGetCurrentIrql[], nt_KfLowerIrql[], nt_KfRaiseIrql[];
+extern char nt_KeGetCurrentIrql[], nt_KeQuerySystemTime[], nt_KfLowerIrql[], nt_KfRaiseIrql[];
 #endif
 
 static const struct { const char *name; void *address; } exports[] = {
@@ -22,10 +23,14 @@ static const struct { const char *name; void *address; } exports[] = {
 	{ "KfLowerIrql", nt_KfLowerIrql },
 	{ "KfRaiseIrql", nt_KfRaiseIrql },
 #endif
-}, routines[] = {	/* what is newer than the oldest Windows: by MmGetSystemRoutineAddress */
-#ifdef CONFIG_X86_64
+}, routines[] = {	/* what not every Windows has: by MmGetSystemRoutineAddress */
+#ifdef CONFIG_X86_64			/* Windows 7's */
+	{ "KeFlushQueuedDpcs", nt_KeFlushQueuedDpcs },
 	{ "KeSaveExtendedProcessorState", nt_KeSaveExtendedProcessorState },
 	{ "KeRestoreExtendedProcessorState", nt_KeRestoreExtendedProcessorState },
+	{ "RtlGetEnabledExtendedFeatures", nt_RtlGetEnabledExtendedFeatures },
+#else					/* Windows 2000's */
+	{ "KeQuerySystemTime", nt_KeQuerySystemTime },
 #endif
 	{ NULL, NULL }
 };

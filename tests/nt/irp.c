@@ -21,6 +21,8 @@
 /* For tests: any request, well-formed or not. */
 struct nt_raw { u32 code, in, out; NTSTATUS status; u64 buffer; };
 #define NT_RAW	_IOWR('N', 1, struct nt_raw)
+/* The same as a driver can send it: of no open file. */
+#define NT_RAW_NO_FILE	_IOWR('N', 2, struct nt_raw)
 
 struct opened {
 	struct nt_file_object object;
@@ -117,7 +119,7 @@ static NTSTATUS send(struct opened *o, u32 major, u32 code, void *buffer, u32 in
 		     u32 *information)
 {
 	NTAPI NTSTATUS (*dispatch)(void *device, struct nt_irp *irp) = nt_driver.major[major];
-	struct nt_stack stack = { .major = major, .file = &o->object, .device = nt_driver.device };
+	struct nt_stack stack = { .major = major, .file = o ? &o->object : NULL, .device = nt_driver.device };
 	struct nt_irp irp = { .size = sizeof(irp), .stack = &stack, .stack_count = 1, .location = 1,
 			      .mode = 1, .system_buffer = buffer };
 	NTSTATUS status;
@@ -197,10 +199,10 @@ static long nt_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 	NTSTATUS status;
 	int fault;
 
-	if (cmd == NT_RAW) {
+	if (cmd == NT_RAW || cmd == NT_RAW_NO_FILE) {
 		if (copy_from_user(&raw, (void __user *)user, sizeof(raw)))
 			return -EFAULT;
-		raw.status = control(o, raw.code, u64_to_user_ptr(raw.buffer), raw.in, raw.out,
+		raw.status = control(cmd == NT_RAW ? o : NULL, raw.code, u64_to_user_ptr(raw.buffer), raw.in, raw.out,
 				     &fault);
 		if (!fault && copy_to_user((void __user *)user, &raw, sizeof(raw)))
 			fault = -EFAULT;

@@ -95,7 +95,7 @@ static int __init harness_init(void)
 	NTSTATUS status;
 	int error;
 
-	error = nt_memory_init(reserve_mib);
+	error = nt_pages_init(reserve_mib);
 	if (error)
 		return error;
 	set_levels(PASSIVE_LEVEL);
@@ -120,6 +120,7 @@ memory:
 	nt_objects_exit();
 	nt_system_exit();
 	nt_memory_exit();
+	nt_pages_exit();
 	set_levels(LINUX_LEVEL);
 	return error;
 }
@@ -132,6 +133,7 @@ static void __exit harness_exit(void)
 	nt_objects_exit();
 	nt_system_exit();
 	nt_memory_exit();
+	nt_pages_exit();
 	nt_image_free();
 	set_levels(LINUX_LEVEL);
 	pr_info("nt: the driver has left, with nothing of ours\n");

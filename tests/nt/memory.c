@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * NT's memory: pool, contiguous memory, pages by MDL. What the driver has is counted, and
- * must be nothing in the end.
- *
- * The pages that MmAllocatePagesForMdl may find free are whole chunks that are taken from
- * Linux at the start; one of them has a hole, as windows of memory in use have.
+ * NT's memory: pool and contiguous memory. What the driver has is counted, and must be
+ * nothing in the end. Pages by MDL: mdl.c.
  */
-#include <linux/highmem.h>
 #include <linux/vmalloc.h>
 #include <asm/io.h>
 
 #include "nt.h"
-
-#define BLOCK_ORDER	10
-#define BLOCK_BYTES	(PAGE_SIZE << BLOCK_ORDER)
-#define BLOCK_PAGES	(1 << BLOCK_ORDER)
-#define MAX_BLOCKS	1024
-#define PAGES_LOCKED	2		/* MDL_PAGES_LOCKED */
 
 struct allocation {
 	struct list_head link;
@@ -29,12 +19,6 @@ struct allocation {
 
 static LIST_HEAD(allocations);
 static DEFINE_SPINLOCK(lock);
-static struct page *block[MAX_BLOCKS];
-static bool taken[MAX_BLOCKS];
-static u32 nblocks;
-static atomic_t mappings, attempts;	/* of several guests at once */
-
-#define HOLE	0			/* of which block one page is never free */
 
 static void note(struct allocation *a)
 {
@@ -79,6 +63,11 @@ NTAPI void *nt_ExAllocatePoolWithTag(u32 type, unsigned long bytes, u32 tag)
 	return va;
 }
 
+void *nt_pool(unsigned long bytes)
+{
+	return nt_ExAllocatePoolWithTag(0, bytes, 0);
+}
+
 NTAPI void nt_ExFreePoolWithTag(void *va, u32 tag)
 {
 	struct allocation *a = forget(va, false);
@@ -88,6 +77,7 @@ NTAPI void nt_ExFreePoolWithTag(void *va, u32 tag)
 		return;
 	if (tag && a->tag != tag)
 		nt_fault("pool of tag %x is freed with tag %x\n", a->tag, tag);
+	nt_mdl_is_freed(va);
 	memset(va, 0x5a, a->bytes);
 	kfree(va);
 	kfree(a);
@@ -151,120 +141,30 @@ NTAPI u64 nt_MmGetPhysicalAddress(void *va)
 	return virt_to_phys(va);
 }
 
-/* ---- pages by MDL: <= APC_LEVEL; whichever are free, in any order ---- */
-
-NTAPI struct nt_mdl *nt_MmAllocatePagesForMdl(u64 low, u64 high, u64 skip, unsigned long bytes)
-{
-	struct nt_mdl *mdl;
-	u32 i, n = 0, pages = BLOCK_PAGES;
-
-	NT_IRQL(APC_LEVEL);
-	if (skip || bytes != BLOCK_BYTES || low % BLOCK_BYTES ||
-	    (high != low + BLOCK_BYTES - 1 && high != low + BLOCK_BYTES)) {
-		nt_fault("not a window of 4 MiB: %llx to %llx, %lu bytes\n", low, high, bytes);
-		return NULL;
-	}
-	while (n < nblocks && (page_to_phys(block[n]) != low || taken[n]))
-		n++;
-	if (n == nblocks)
-		return NULL;
-	if (n == HOLE)
-		pages--;
-	mdl = nt_ExAllocatePoolWithTag(0, sizeof(*mdl) + pages * sizeof(mdl->pfn[0]), 0);
-	if (!mdl)
-		return NULL;
-	memset(mdl, 0, sizeof(*mdl));
-	mdl->flags = PAGES_LOCKED;
-	mdl->bytes = pages * PAGE_SIZE;
-	for (i = 0; i < pages; i++)
-		mdl->pfn[i] = page_to_pfn(block[n]) + pages - 1 - i;
-	taken[n] = true;
-	return mdl;
-}
-
-NTAPI void nt_MmFreePagesFromMdl(struct nt_mdl *mdl)
-{
-	u64 base = mdl->pfn[0] * (u64)PAGE_SIZE & ~(u64)(BLOCK_BYTES - 1);
-	u32 n;
-
-	NT_IRQL(APC_LEVEL);
-	for (n = 0; n < nblocks; n++)
-		if (taken[n] && page_to_phys(block[n]) == base) {
-			taken[n] = false;
-			return;
-		}
-	nt_fault("pages at %llx are freed, and were not allocated\n", base);
-}
-
-/* <= DISPATCH_LEVEL for KernelMode; NULL when the system has no addresses left, which
- * happens here now and then. */
-NTAPI void *nt_MmMapLockedPagesSpecifyCache(struct nt_mdl *mdl, u8 mode, u32 cache, void *base,
-					    u32 bugcheck, u32 priority)
-{
-	struct page *pages[64];
-	u32 i, n = mdl->bytes / PAGE_SIZE;
-	void *va;
-
-	NT_IRQL(APC_LEVEL);
-	if (mode || cache != 1 || base || bugcheck || n > ARRAY_SIZE(pages) ||
-	    !(mdl->flags & PAGES_LOCKED)) {
-		nt_fault("a mapping of another kind than the driver's\n");
-		return NULL;
-	}
-	if (atomic_inc_return(&attempts) % 97 == 14)
-		return NULL;
-	for (i = 0; i < n; i++)
-		pages[i] = pfn_to_page(mdl->pfn[i]);
-	va = vmap(pages, n, VM_MAP, PAGE_KERNEL);
-	if (va)
-		atomic_inc(&mappings);
-	return va;
-}
-
-NTAPI void nt_MmUnmapLockedPages(void *va, struct nt_mdl *mdl)
-{
-	NT_IRQL(APC_LEVEL);
-	vunmap(va);
-	atomic_dec(&mappings);
-}
-
 struct nt_range { s64 base, bytes; };
 
 /* PASSIVE_LEVEL; the caller frees it by ExFreePool; the last one is zero. */
 NTAPI struct nt_range *nt_MmGetPhysicalMemoryRanges(void)
 {
-	struct nt_range *r = nt_ExAllocatePoolWithTag(0, 3 * sizeof(*r), 0);
-	u64 end = 0;
-	u32 n;
+	struct nt_range *r = nt_pool(3 * sizeof(*r));
+	u64 end = nt_pages_end();
 
 	NT_IRQL(PASSIVE_LEVEL);
 	if (!r)
 		return NULL;
-	for (n = 0; n < nblocks; n++)
-		end = max_t(u64, end, page_to_phys(block[n]) + BLOCK_BYTES);
 	r[0] = (struct nt_range){ PAGE_SIZE, 0x9e000 };
 	r[1] = (struct nt_range){ 1 << 20, end - (1 << 20) };
 	r[2] = (struct nt_range){ 0, 0 };
 	return r;
 }
 
-/* ---- beginning and end ---- */
-
-u64 nt_free_pages(void)
-{
-	u64 n = 0;
-	u32 i;
-
-	for (i = 0; i < nblocks; i++)
-		n += taken[i] ? 0 : BLOCK_PAGES;
-	return n;
-}
+/* ---- the end ---- */
 
 /* What the driver has of all that at the moment, to the byte: for who compares. */
 int nt_memory_held(char *buffer)
 {
 	struct allocation *a;
-	u32 i, allocations_held = 0, chunks = 0;
+	u32 allocations_held = 0;
 	u64 bytes = 0;
 
 	spin_lock(&lock);
@@ -273,38 +173,15 @@ int nt_memory_held(char *buffer)
 		bytes += a->bytes;
 	}
 	spin_unlock(&lock);
-	for (i = 0; i < nblocks; i++)
-		chunks += taken[i];
-	return sysfs_emit(buffer, "%u allocations of %llu bytes, %u chunks, %d mappings\n",
-			  allocations_held, bytes, chunks, atomic_read(&mappings));
-}
-
-int nt_memory_init(unsigned int reserve_mib)
-{
-	while (nblocks < MAX_BLOCKS && nblocks < reserve_mib / 4) {
-		block[nblocks] = alloc_pages(GFP_HIGHUSER | __GFP_NOWARN | __GFP_RETRY_MAYFAIL,
-					     BLOCK_ORDER);
-		if (!block[nblocks])
-			break;
-		nblocks++;
-	}
-	pr_info("nt: %u MiB to give\n", nblocks * 4);
-	return nblocks ? 0 : -ENOMEM;
+	return sysfs_emit(buffer, "%u allocations of %llu bytes, %u chunks, %d mappings, %u MDLs\n",
+			  allocations_held, bytes, nt_chunks_taken(), nt_mappings(), nt_mdls());
 }
 
 void nt_memory_exit(void)
 {
 	struct allocation *a, *next;
-	u32 i, leaked = 0;
 
 	list_for_each_entry_safe(a, next, &allocations, link)
 		nt_fault("left behind: %llu bytes of %s, tag %x\n", a->bytes,
 			 a->pages ? "contiguous memory" : "pool", a->tag);
-	for (i = 0; i < nblocks; i++)
-		leaked += taken[i];
-	if (leaked || atomic_read(&mappings))
-		nt_fault("left behind: %u chunks, %d mappings\n", leaked, atomic_read(&mappings));
-	for (i = 0; i < nblocks; i++)
-		__free_pages(block[i], BLOCK_ORDER);
-	nblocks = 0;
 }

@@ -181,10 +181,18 @@ extern void *nt_process_notify;
 int nt_device_open(void);
 void nt_device_close(void);
 /* memory.c */
-int nt_memory_init(unsigned int reserve_mib);
 void nt_memory_exit(void);		/* faults for what the driver still has */
 int nt_memory_held(char *buffer);	/* a parameter's text */
+void *nt_pool(unsigned long bytes);	/* a function's of NT's own, that the driver frees */
+/* mdl.c */
+int nt_pages_init(unsigned int reserve_mib);
+void nt_pages_exit(void);		/* the same */
+void nt_mdl_is_freed(const void *pool);
+u64 nt_pages_end(void);			/* where the last one that there is ends */
 u64 nt_free_pages(void);
+u32 nt_chunks_taken(void);
+u32 nt_mdls(void);
+int nt_mappings(void);
 /* objects.c, system.c */
 void nt_objects_exit(void);
 void nt_system_exit(void);
@@ -202,10 +210,11 @@ void nt_system_exit(void);
 	X(ExAllocatePoolWithTag) X(ExCreateCallback)		\
 	X(ExFreePool) X(ExFreePoolWithTag)			\
 	X(ExRegisterCallback) X(ExSetTimerResolution)		\
-	X(ExUnregisterCallback) X(IoAllocateWorkItem)		\
+	X(ExUnregisterCallback) X(IoAllocateMdl)		\
+	X(IoAllocateWorkItem) X(IoBuildPartialMdl)		\
 	X(IoCreateDevice) X(IoCreateSymbolicLink)		\
 	X(IoDeleteDevice) X(IoDeleteSymbolicLink)			\
-	X(IoFreeWorkItem) X(IoGetCurrentProcess)			\
+	X(IoFreeMdl) X(IoFreeWorkItem) X(IoGetCurrentProcess)	\
 	X(IoQueueWorkItem) X(IofCompleteRequest)			\
 	X(MmAllocateContiguousMemorySpecifyCache)			\
 	X(MmAllocatePagesForMdl)					\

@@ -112,7 +112,9 @@ NTAPI NTSTATUS nt_KeDelayExecutionThread(u8 mode, u8 alertable, s64 *interval)
 	return STATUS_SUCCESS;
 }
 
-/* ---- affinity: < DISPATCH_LEVEL ---- */
+/* ---- affinity: < DISPATCH_LEVEL; only to processors that are active ---- */
+
+static struct task_struct *affine;	/* the thread that has said where it wants to be */
 
 NTAPI unsigned long nt_KeQueryActiveProcessors(void)
 {
@@ -124,11 +126,15 @@ NTAPI void nt_KeSetSystemAffinityThread(unsigned long mask)
 	NT_IRQL(APC_LEVEL);
 	if (set_cpus_allowed_ptr(current, to_cpumask(&mask)))
 		nt_fault("no such processors: %lx\n", mask);
+	affine = current;
 }
 
 NTAPI void nt_KeRevertToUserAffinityThread(void)
 {
 	NT_IRQL(APC_LEVEL);
+	if (affine != current)
+		nt_fault("an affinity is taken back that was not set\n");
+	affine = NULL;
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 }
 
@@ -148,6 +154,8 @@ NTAPI void nt_KeSetImportanceDpc(struct dpc *dpc, u32 importance)
 
 NTAPI void nt_KeSetTargetProcessorDpc(struct dpc *dpc, s8 number)
 {
+	if (number < 0 || number >= nr_cpu_ids || !cpu_online(number))
+		nt_fault("a DPC for processor %d, which there is not\n", number);
 	dpc->number = number;
 }
 
@@ -166,9 +174,23 @@ NTAPI u8 nt_KeInsertQueueDpc(struct dpc *dpc, void *a, void *b)
 	return 1;
 }
 
+/* Any IRQL; one that runs, it does not wait for. */
 NTAPI u8 nt_KeRemoveQueueDpc(struct dpc *dpc)
 {
+	if (!dpc->routine)
+		nt_fault("a DPC is removed that was never initialized\n");
 	return 0;
+}
+
+static void pass(void *unused)
+{
+}
+
+/* PASSIVE_LEVEL; returns when those that are queued have run, on every processor. */
+NTAPI void nt_KeFlushQueuedDpcs(void)
+{
+	NT_IRQL(PASSIVE_LEVEL);
+	on_each_cpu(pass, NULL, 1);
 }
 
 /* ---- the clock: <= APC_LEVEL; 1 ms on every CPU, as long as anybody wants it ---- */
@@ -222,17 +244,35 @@ NTAPI u64 nt_KeQueryPerformanceCounter(u64 *frequency)
 	return div_u64(ktime_get_mono_fast_ns(), 100);
 }
 
-/* ---- the FPU: <= DISPATCH_LEVEL ---- */
+/* ---- the FPU: <= DISPATCH_LEVEL; nothing that the system has not enabled; given back by
+ * the thread, and at the level, that it was saved in ---- */
 
-NTAPI NTSTATUS nt_KeSaveExtendedProcessorState(u64 mask, void *save)
+NTAPI u64 nt_RtlGetEnabledExtendedFeatures(u64 mask)
+{
+	u32 lo = 3, hi = 0;		/* x87 and SSE, where there is no XCR0 */
+
+	if (boot_cpu_has(X86_FEATURE_OSXSAVE))
+		asm volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	return mask & ((u64)hi << 32 | lo);
+}
+
+struct saved { struct task_struct *thread; u64 level; };
+
+NTAPI NTSTATUS nt_KeSaveExtendedProcessorState(u64 mask, struct saved *save)
 {
 	NT_IRQL(DISPATCH_LEVEL);
+	if (mask & ~nt_RtlGetEnabledExtendedFeatures(~0ull))
+		nt_fault("features that are not enabled: %llx\n", mask);
+	*save = (struct saved){ current, nt_irql() };
 	kernel_fpu_begin();
 	return STATUS_SUCCESS;
 }
 
-NTAPI void nt_KeRestoreExtendedProcessorState(void *save)
+NTAPI void nt_KeRestoreExtendedProcessorState(struct saved *save)
 {
+	if (save->thread != current || save->level != nt_irql())
+		nt_fault("registers are restored that were not saved here, or at IRQL %llu\n", save->level);
+	save->thread = NULL;
 	kernel_fpu_end();
 }
 

@@ -247,11 +247,25 @@ NTAPI void *nt_MmGetSystemRoutineAddress(struct nt_string *name)
 
 #define SECONDS_TO_1970	11644473600ull
 
-/* PASSIVE_LEVEL. Class 2: exactly or more; class 3: at most what it has. */
-NTAPI NTSTATUS nt_ZwQuerySystemInformation(u32 class, void *buffer, u32 bytes, u32 *returned)
+/* In 100 ns since 1601 (UTC); any IRQL */
+static u64 system_time(void)
 {
 	struct timespec64 now;
 
+	ktime_get_real_ts64(&now);
+	return (now.tv_sec + SECONDS_TO_1970) * 10000000 + div_u64(now.tv_nsec, 100);
+}
+
+#ifndef CONFIG_X86_64		/* a header's, on 64 bits */
+NTAPI void nt_KeQuerySystemTime(u64 *time)
+{
+	*time = system_time();
+}
+#endif
+
+/* PASSIVE_LEVEL. Class 2: exactly or more; class 3: at most what it has. */
+NTAPI NTSTATUS nt_ZwQuerySystemInformation(u32 class, void *buffer, u32 bytes, u32 *returned)
+{
 	NT_IRQL(PASSIVE_LEVEL);
 	switch (class) {
 	case 2:			/* SystemPerformanceInformation: AvailablePages */
@@ -264,9 +278,7 @@ NTAPI NTSTATUS nt_ZwQuerySystemInformation(u32 class, void *buffer, u32 bytes, u
 		if (bytes > 32)
 			return STATUS_INFO_LENGTH_MISMATCH;
 		memset(buffer, 0, bytes);
-		ktime_get_real_ts64(&now);
-		((u64 *)buffer)[1] = (now.tv_sec + SECONDS_TO_1970) * 10000000 +
-				     div_u64(now.tv_nsec, 100);
+		((u64 *)buffer)[1] = system_time();
 		return STATUS_SUCCESS;
 	}
 	return STATUS_INVALID_INFO_CLASS;

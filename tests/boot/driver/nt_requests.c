@@ -2,6 +2,8 @@
 /*
  * colinux.sys in its harness against requests that no daemon makes: every length, code
  * and field, as they reach it on Windows; then fifty machines, one after the other.
+ *
+ *	nt_requests [CODE-SELECTOR]	with one, machines are i386 guests on that selector
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +22,9 @@
 /* tests/nt/irp.c: any request. */
 struct nt_raw { u32 code, in, out; u32 status; u64 buffer; };
 #define NT_RAW	_IOWR('N', 1, struct nt_raw)
+#define NT_RAW_NO_FILE	_IOWR('N', 2, struct nt_raw)
+
+static u32 selector;		/* an i386 guest's; 0: x86_64 */
 
 static u32 ask(int fd, u32 code, void *buffer, u32 in, u32 out)
 {
@@ -40,6 +45,29 @@ static u32 ask_where(void *where, u32 code, void *buffer, u32 in, u32 out)
 	return ask(*(int *)where, code, buffer, in, out);
 }
 
+/* What a driver could send: it belongs to no file, so to nobody. */
+static void test_no_file(int fd)
+{
+	static u32 buffer[2048];
+	unsigned int i;
+
+	for (i = 0; i < NT_REQUESTS; i++) {
+		struct nt_raw raw = { CO_NT_IOC(nt_requests[i].nr), nt_requests[i].in, nt_requests[i].out, 0,
+				      (u64)(unsigned long)buffer };
+
+		memset(buffer, 0, sizeof(buffer));
+		buffer[0] = nt_requests[i].in;
+		if (ioctl(fd, NT_RAW_NO_FILE, &raw))
+			die("NT_RAW_NO_FILE");
+		expect(raw.status, NT_ACCESS_DENIED, "of no open file", raw.code);
+	}
+}
+
+static struct co_create wanted(void)
+{
+	return selector ? good_create_i386() : good_create();
+}
+
 static u32 map(int fd, u32 writable, u64 offset, u64 bytes, u64 address)
 {
 	struct co_map arg = { sizeof(arg), writable, offset, bytes, address };
@@ -49,8 +77,9 @@ static u32 map(int fd, u32 writable, u64 offset, u64 bytes, u64 address)
 
 static void test_map(void)
 {
-	struct machine m = machine_create();
-	u64 start = m.create.range[0].start, bytes = m.create.range[0].bytes;
+	struct machine m = selector ? machine_create_i386(selector) : machine_create();
+	u64 real = m.create.range[0].start;
+	u64 start = selector ? CO_MMAP_I386 : real, bytes = selector ? MEM_BYTES : m.create.range[0].bytes;
 	struct co_map arg = { .size = sizeof(arg) };
 	int fresh = machine_open();
 	const struct { const char *name; u32 writable; u64 offset, bytes, address; } wrong[] = {
@@ -66,7 +95,7 @@ static void test_map(void)
 		{ "beyond memory", 0, start + bytes - 4096, 1ull << 40, 0 },
 		{ "all there is", 0, start, ~0xfffull, 0 },
 		{ "around the end", 0, ~0xfffull, 8192, 0 },
-		{ "an i386 guest's", 0, CO_MMAP_I386, 4096, 0 },
+		{ "another kind of guest's", 0, selector ? real : CO_MMAP_I386, 4096, 0 },
 	};
 	unsigned int i;
 
@@ -82,7 +111,7 @@ static void test_map(void)
 
 static u32 create(int fd)
 {
-	struct co_create arg = good_create();
+	struct co_create arg = wanted();
 
 	return ask(fd, CO_NT_IOC(CO_NR_CREATE), &arg, sizeof(arg), sizeof(arg));
 }
@@ -109,17 +138,69 @@ static struct co_stats stats_of(int fd)
 	return stats;
 }
 
-/* tests/nt/memory.c: what the driver has of NT's memory, in words with all numbers. */
-#define HELD "/sys/module/colinux/parameters/held"
-
-static void held(char text[128])
+static void parameter(const char *name, char text[128])
 {
-	FILE *file = fopen(HELD, "r");
+	char path[80];
+	FILE *file;
 
+	snprintf(path, sizeof(path), "/sys/module/colinux/parameters/%s", name);
+	file = fopen(path, "r");
 	if (!file || !fgets(text, 128, file))
-		die(HELD);
+		die(path);
 	fclose(file);
 	text[strcspn(text, "\n")] = '\0';
+}
+
+/* tests/nt/memory.c: what the driver has of NT's memory, in words with all numbers. */
+static void held(char text[128])
+{
+	parameter("held", text);
+}
+
+/* tests/nt/mdl.c: how often a part of an MDL was mapped. */
+static unsigned long mapped_parts(void)
+{
+	char text[128];
+
+	parameter("mapped_parts", text);
+	return strtoul(text, NULL, 10);
+}
+
+/* Created, and its memory mapped: nothing is written to it yet. */
+static struct machine blank(void)
+{
+	struct machine m = { .fd = machine_open(), .create = wanted() };
+
+	if (ioctl(m.fd, CO_IOC_CREATE, &m.create))
+		die("CREATE");
+	if (selector)
+		machine_map(&m, CO_MMAP_I386, MEM_BYTES);
+	else
+		machine_map(&m, m.create.range[0].start, m.create.range[0].bytes);
+	return m;
+}
+
+#define PIECES	(CO_CHUNK_SIZE >> 16)	/* of 64 KiB, in which a chunk is zeroed */
+
+/* The next machine gets the same memory, and finds nothing in it. */
+static void test_memory_is_zeroed(void)
+{
+	unsigned long before = mapped_parts(), parts;
+	struct machine m = blank();
+	u64 start = m.create.range[0].start, i, left = 0;
+
+	memset(m.memory, 0x5a, m.memory_bytes);
+	machine_close(&m);
+	m = blank();
+	for (i = 0; i < m.memory_bytes; i++)
+		left += !!m.memory[i];
+	result(m.create.range[0].start == start && !left, "memory is zeroed",
+	       "%llu of %llu bytes are left; it begins at %llx, before at %llx", (unsigned long long)left,
+	       (unsigned long long)m.memory_bytes, (unsigned long long)m.create.range[0].start,
+	       (unsigned long long)start);
+	machine_close(&m);
+	parts = mapped_parts() - before;
+	result(parts >= 2 * MEM_BYTES / CO_CHUNK_SIZE * PIECES, "each by parts of its MDL", "only %lu", parts);
 }
 
 #define TIMES	50
@@ -133,7 +214,7 @@ static void test_again_and_again(void)
 	struct co_run run;
 
 	for (i = 0; i < TIMES; i++) {
-		m = machine_start();
+		m = selector ? machine_start_i386(selector) : machine_start();
 		command(&m, CO_R_SHUTDOWN, 0, 0);
 		bad += run_once(m.fd, &run) || run.reason != CO_R_SHUTDOWN;
 		machine_close(&m);
@@ -157,15 +238,18 @@ static void test_again_and_again(void)
 	       "%s; first %s", held_last, held_first);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	int fd = machine_open();
 
+	selector = argc > 1 ? (u32)strtoul(argv[1], NULL, 0) : 0;
 	nt_wrong_lengths(ask_where, &fd, expect);
 	nt_wrong_codes(ask_where, &fd, expect);
+	test_no_file(fd);
 	close(fd);
 	test_map();
 	test_synchronous();
+	test_memory_is_zeroed();
 	test_again_and_again();
 	printf("%d failures\n", failures());
 	return failures() ? 1 : 0;
