@@ -295,12 +295,17 @@ static DWORD WINAPI serve(void *arg)
 	char line[100] = "", word[16] = "", name[64] = "";
 	size_t used = 0;
 	u_long yes = 1;
+	int now;
 
 	free(arg);
 	ioctlsocket(way.socket, FIONBIO, &yes);
-	while (used < sizeof(line) - 1 && receive(&way, line + used, 1) && line[used] != '\n')
-		used++;
-	line[used] = '\0';
+	/* nothing comes behind it before we have answered */
+	while (used < sizeof(line) - 1 && !memchr(line, '\n', used)) {
+		now = receive(&way, line + used, sizeof(line) - 1 - used);
+		if (!now)
+			break;
+		used += now;
+	}
 	sscanf(line, "%15s %63s", word, name);
 	if (!strcmp(word, "hold"))
 		hold_event(&way, name);

@@ -18,14 +18,11 @@ import pytest
 import test_daemon_consoles
 import test_daemon_control
 from door_kit import Ctl
-from test_daemon_control import PATIENCE, Start
+from test_daemon_control import PATIENCE, Start, line
 from wine_kit import FOLDER, LOADER, Wine, text, wait_until
 
 # Those without a terminal of Linux'.
-SAME = (
-    "test_a_guest_is_not_held_up_by_who_does_not_look", "test_what_is_no_frame_ends_the_connection",
-    "test_no_more_than_eight_are_attached",
-)  # fmt: skip
+SAME = ("test_a_guest_is_not_held_up_by_who_does_not_look", "test_what_is_no_frame_ends_the_connection")
 pytestmark = pytest.mark.usefixtures("doors")
 
 run, start = test_daemon_control.run, test_daemon_control.start
@@ -226,6 +223,22 @@ def test_a_console_whose_guest_ends(start: Start, screen: Callable[[], Screen], 
     assert console.wait() == 0 and b"bye" in console.output
     assert text(console.err).endswith("\n[the guest has ended]\n")
     test_daemon_consoles.clean(console)
+
+
+def test_no_more_than_eight_are_attached(start: Start) -> None:
+    """One after the other: who asks for nothing for five seconds is not kept, and there nine may take longer."""
+    guest = start("power")
+    links, answers = [], []
+    for _ in range(9):
+        links.append(guest.connect())
+        links[-1].sendall(b"console console\n")
+        answers.append(line(links[-1]))
+    assert [answer["ok"] for answer in answers] == [True] * 8 + [False]
+    assert answers[8] == {"ok": False, "error": "8 are attached already"}
+    links[0].close()
+    wait_until(lambda: guest.ask(b"console console\n")["ok"], "who has gone is still counted")
+    for link in links[1:]:
+        link.close()
 
 
 def test_mistakes(attach: Open) -> None:
