@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pipeline import compiler, patching, progress, stamp
 from pipeline.declaration.model import Kernel, Machine
@@ -43,14 +43,15 @@ def boots(project: Project) -> list[str]:
 
 
 def artifacts(project: Project) -> list[str]:
-    """The tasks behind everything that the machines that can be had boot with."""
-    return _behind(project, list(project.declaration.machines.values()))
+    """The tasks behind everything that the machines that can be had boot with, or a release holds of them."""
+    return _behind(project, project.declaration.machines.values(), project.package_needs)
 
 
 def tested(project: Project) -> list[str]:
     """The same for the machines that `./doit test` boots: not for those that take long, unless they are wanted."""
     machines = project.declaration.machines.values()
-    return _behind(project, [one for one in machines if one.scenario not in LONG or long_wanted()])
+    wanted = [one for one in machines if one.scenario not in LONG or long_wanted()]
+    return _behind(project, wanted, project.machine_needs)
 
 
 def long_wanted() -> bool:
@@ -58,12 +59,12 @@ def long_wanted() -> bool:
     return os.environ.get("COLINUX_LONG", "0") not in ("", "0")
 
 
-def _behind(project: Project, machines: Iterable[Machine]) -> list[str]:
+def _behind(project: Project, machines: Iterable[Machine], behind: Callable[[Machine], tuple[str, ...]]) -> list[str]:
     unreachable = look(project)
     needs: dict[str, None] = {}
     for machine in machines:
         if not unreachable.keys() & set(project.declaration.kernels_of(machine)):
-            needs.update(dict.fromkeys(project.machine_needs(machine)))
+            needs.update(dict.fromkeys(behind(machine)))
     return list(needs)
 
 

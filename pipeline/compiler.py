@@ -20,6 +20,9 @@ from pipeline.stamp import Job
 from toolchain import packages
 from toolchain.compilers import Compiler, Recipe, compilers
 
+# A build id is made of the file as it was linked, its symbols and the paths in them included; those are not kept.
+STRIP = ("strip", "--remove-section=.note.gnu.build-id")
+
 # What building a compiler takes, of packages.toml's group "kernel".
 TOOLS = ("make", "gcc")
 
@@ -81,7 +84,7 @@ def job(compiler: Compiler, lock: Lock, paths: Paths) -> Job:
         f"compiler:{compiler.name}",
         {"source": [blob.sha256 for blob in lock.group(f"source:{recipe.source}")],
          "environment": dict(recipe.environment), "configure": list(recipe.configure),
-         "make": list(recipe.make), "install": list(recipe.install)},
+         "make": list(recipe.make), "install": list(recipe.install), "strip": list(STRIP)},
         [],
         [root(compiler, paths)],
     )
@@ -128,7 +131,7 @@ def _install(recipe: Recipe, work: Path, target: Path) -> None:
             if source.is_dir():
                 shutil.copytree(source, place)
             elif source.is_file():
-                process.run(["strip", "-o", place, source])
+                process.run([*STRIP, "-o", place, source])
             else:
                 raise InfrastructureError(f"make ended well, but there is no {source}",
                                           hint="the compiler's `install` in toolchain/compilers.toml is not right")

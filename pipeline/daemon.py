@@ -42,8 +42,8 @@ SHARED_SOURCES: dict[str, dict[str, tuple[str, ...]]] = {
     "windows": {
         "colinux-ctl": ("log.c", "os_windows.c", "run_pipe_windows.c", "text_windows.c"),
         "colinux-console": (
-            "console_windows.c", "log.c", "os_windows.c", "pipe_link_windows.c", "run_pipe_windows.c",
-            "stream_back_windows.c", "terminal_windows.c", "text_windows.c",
+            "console_windows.c", "io_request_windows.c", "log.c", "os_windows.c", "pipe_link_windows.c",
+            "run_pipe_windows.c", "stream_back_windows.c", "terminal_windows.c", "text_windows.c",
         ),
     },
 }  # fmt: skip

@@ -31,6 +31,8 @@ FLAGS = (
 )  # fmt: skip
 LINK = ("-nostdlib", "-Wl,--exclude-all-symbols", "-Wl,--no-insert-timestamp", "-Wl,--dynamicbase", "-Wl,--nxcompat")
 LIBRARIES = ("-lntoskrnl", "-lhal")
+# Of the monitor, what NT has no use for: the balloon.
+NOT_HERE = {"chunk.c"}
 # By architecture: the monitor's assembly of the others' width.
 NOT_OF = {"x86_64": {"passage32.S", "reissue32.S"}, "i386": {"passage.S", "passage6432.S", "reissue.S"}}
 OUTPUTS = ("colinux.sys", "colinux.dbg", "colinux.map")
@@ -46,7 +48,7 @@ def sources(target: Target, paths: Paths) -> tuple[Path, ...]:
     """The C and assembly files of the driver, in a fixed order."""
     runtime = paths.root / "runtime"
     monitor = [path for path in (runtime / "monitor").iterdir()
-               if path.suffix in (".c", ".S") and path.name not in NOT_OF[target.arch]]
+               if path.suffix in (".c", ".S") and path.name not in NOT_OF[target.arch] | NOT_HERE]
     return (*sorted((runtime / "windows").glob("*.c")), *sorted(monitor))
 
 

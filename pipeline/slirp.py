@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The daemon's user-mode network: libslirp, with the glib that it stands on, as static libraries.
 
-    build/slirp/<arch>/lib       libslirp.a, compiled here from Debian's source; Debian's libglib-2.0.a, libpcre2-8.a
-    build/slirp/<arch>/include   the headers of libslirp and glib
+    build/slirp/<for>/lib       libslirp.a, compiled here from Debian's source; Debian's libglib-2.0.a, libpcre2-8.a
+    build/slirp/<for>/include   the headers of libslirp and glib
+
+`<for>` is an architecture of Linux hosts, or one of toolchain/windows.toml: there libslirp stands on what the
+daemon itself has in place of glib (runtime/daemon/windows/glib.h), which Debian has none of for MinGW.
 
 All of it comes from locked sources of colinux.toml, named in SOURCES; the machine needs no
 foreign architecture, and a declaration without them gets a daemon without `ethN=slirp`.
@@ -20,22 +23,29 @@ from pipeline.declaration.model import Declaration
 from pipeline.errors import UserError
 from pipeline.paths import Paths, atomic_dir
 from pipeline.stamp import Job
+from toolchain import windows
 
-# Architecture -> the declared sources: libslirp's own, Debian's packages of glib and of what that is linked with.
+# For whom -> the declared sources: libslirp's own, Debian's packages of glib and of what that is linked with.
 SOURCES = {
     "x86_64": ("libslirp", "glib-x86_64", "pcre2-x86_64"),
     "i386": ("libslirp", "glib-i386", "pcre2-i386"),
+    **dict.fromkeys(windows.targets(), ("libslirp",)),
 }
-ARCHIVER = {"x86_64": "ar", "i386": "i686-linux-gnu-ar"}
+ARCHIVER = {"x86_64": "ar", "i386": "i686-linux-gnu-ar",
+            **{name: f"{target.prefix}ar" for name, target in windows.targets().items()}}
 
-# A linker takes from a library what those before it need.
+# One of each source, in its order: a linker takes from a library what those before it need.
 LIBRARIES = ("libslirp.a", "libglib-2.0.a", "libpcre2-8.a")
 
 # Those of its meson.build. Warnings in a library's code are its authors' to look at.
 # Its lists of fragments are one structure seen as another: a compiler that takes them for
 # two made ip_reass() for i386 follow a stale pointer, and any guest could end the daemon.
-CFLAGS = ("-std=gnu99", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64", "-O2", "-w",
-          "-fno-strict-aliasing", '-DG_LOG_DOMAIN="Slirp"')
+CFLAGS = ("-std=gnu99", "-D_GNU_SOURCE", "-O2", "-w", "-fno-strict-aliasing", '-DG_LOG_DOMAIN="Slirp"')
+LINUX_CFLAGS = ("-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64")
+# Its code is for Vista; old_sockets.h has what an older Windows lacks.
+WINDOWS_CFLAGS = ("-D_WIN32_WINNT=0x0600", "-D__USE_MINGW_ANSI_STDIO=1", "-include", "old_sockets.h")
+WINDOWS_INCLUDE = "runtime/daemon/windows"
+WINDOWS_HEADERS = ("glib.h", "old_sockets.h")
 _VERSION = re.compile(r"^\s*version : '(\d+)\.(\d+)\.(\d+)',$", re.M)
 
 
@@ -52,7 +62,7 @@ def folder(arch: str, paths: Paths) -> Path:
 def words(arch: str, paths: Paths) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     """What makes a compiler use it: (flags, libraries in the linker's order). UserError when it is not made."""
     where = folder(arch, paths)
-    libraries = tuple(where / "lib" / name for name in LIBRARIES)
+    libraries = tuple(where / "lib" / name for name in LIBRARIES[: len(SOURCES[arch])])
     if not all(path.is_file() for path in libraries):
         raise UserError(f"there is no libslirp for {arch} in {where}", hint=f"./doit slirp:{arch}")
     return ("-DCO_SLIRP", f"-isystem{where / 'include'}"), libraries
@@ -66,7 +76,7 @@ def job(arch: str, compiler: Sequence[str], ctx: sources.Context, paths: Paths) 
             "pins": [blob.sha256 for name in SOURCES[arch] for blob in ctx.lock.group(f"source:{name}")],
             "compiler": list(compiler),
         },
-        files=[Path(__file__).absolute()],
+        files=[Path(__file__).absolute(), *_windows_headers(arch, paths)],
         outputs=[folder(arch, paths)],
     )
 
@@ -79,16 +89,31 @@ def make(arch: str, compiler: Sequence[str], decl: Declaration, ctx: sources.Con
             source = decl.sources[name]
             sources.unpack(source, sources.fetch(source, ctx), scratch / name, ctx)
         (new / "lib").mkdir()
-        library, glib, pcre = (scratch / name for name in SOURCES[arch])
-        shutil.copytree(glib / "usr/include/glib-2.0", new / "include")
-        shutil.copy(_only(glib, "usr/lib/*/glib-2.0/include/glibconfig.h"), new / "include")
-        shutil.copy(_only(glib, "usr/lib/*/libglib-2.0.a"), new / "lib")
-        shutil.copy(_only(pcre, "usr/lib/*/libpcre2-8.a"), new / "lib")
+        library, *foundation = (scratch / name for name in SOURCES[arch])
+        if foundation:
+            glib, pcre = foundation
+            _copy_glib(glib, pcre, new)
+            compiler = (*compiler, *LINUX_CFLAGS)
+        else:
+            (new / "include").mkdir()
+            compiler = (*compiler, *WINDOWS_CFLAGS, f"-isystem{paths.root / WINDOWS_INCLUDE}")
         shutil.copy(library / "src/libslirp.h", new / "include")
         (new / "include/libslirp-version.h").write_text(version_header(library))
         shutil.copy(library / "COPYRIGHT", new / "COPYRIGHT")
         compile_library(library, new / "include", scratch / "objects", new / "lib/libslirp.a", compiler,
                         ARCHIVER[arch], paths.log(f"slirp:{arch}"))
+
+
+def _copy_glib(glib: Path, pcre: Path, new: Path) -> None:
+    """Headers and libraries of Debian's unpacked packages."""
+    shutil.copytree(glib / "usr/include/glib-2.0", new / "include")
+    shutil.copy(_only(glib, "usr/lib/*/glib-2.0/include/glibconfig.h"), new / "include")
+    shutil.copy(_only(glib, "usr/lib/*/libglib-2.0.a"), new / "lib")
+    shutil.copy(_only(pcre, "usr/lib/*/libpcre2-8.a"), new / "lib")
+
+
+def _windows_headers(arch: str, paths: Paths) -> list[Path]:
+    return [paths.root / WINDOWS_INCLUDE / name for name in WINDOWS_HEADERS] if arch in windows.targets() else []
 
 
 def compile_library(library: Path, include: Path, objects: Path, target: Path, compiler: Sequence[str],

@@ -226,10 +226,12 @@ class Project:
                 functools.partial(ntharness.job, target, host, self.paths), (f"driver:{nt}", f"host:{name}"))
 
     def slirps(self) -> Iterator[Work]:
-        """The daemon's user-mode network, for each architecture of hosts whose sources are declared."""
-        for arch in sorted({host.arch for host in self.declaration.hosts.values() if host.os == "linux"}):
+        """The daemon's user-mode network, for each architecture of hosts and each Windows."""
+        arches = {host.arch for host in self.declaration.hosts.values() if host.os == "linux"}
+        compilers = {arch: daemon.COMPILERS[arch] for arch in arches}
+        compilers |= {name: (windowsdaemon.compiler(target),) for name, target in windows.targets().items()}
+        for arch, compile_with in sorted(compilers.items()):
             if slirp.declared(arch, self.declaration):
-                compile_with = daemon.COMPILERS[arch]
                 yield Work(
                     f"slirp:{arch}", f"build the user-mode network of daemons for {arch}",
                     functools.partial(slirp.make, arch, compile_with, self.declaration, self.context, self.paths),
@@ -258,10 +260,12 @@ class Project:
                 functools.partial(daemon.daemon_job, target, self.version, self.paths, **has),
                 tuple(needs or ("setup",)))
         for target in windows.targets():
+            network = slirp.declared(target, self.declaration)
             yield Work(
                 f"daemon:{target}", f"build colinux-daemon for {target}",
-                functools.partial(windowsdaemon.build, target, self.version, self.paths),
-                functools.partial(windowsdaemon.job, target, self.version, self.paths), ("setup",))
+                functools.partial(windowsdaemon.build, target, self.version, self.paths, with_slirp=network),
+                functools.partial(windowsdaemon.job, target, self.version, self.paths, with_slirp=network),
+                (f"slirp:{target}" if network else "setup",))
 
     def agents(self) -> Iterator[Work]:
         """The programs that carry results out of hosts and guests."""

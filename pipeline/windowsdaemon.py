@@ -14,9 +14,10 @@ nothing that the oldest Windows of their target lacks: `faults` looks at the fin
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import pe, process
+from pipeline import pe, process, slirp
 from pipeline.daemon import CLIENT_SOURCES, client_sources, daemon_sources
 from pipeline.errors import BuildFailed
 from pipeline.paths import Paths, atomic_path, remove
@@ -30,13 +31,14 @@ RESOURCES = {
     "colinux-ctl": "runtime/client/ctl_windows.rc",
     "colinux-console": "runtime/client/console_windows.rc",
 }
-INCLUDES = ("runtime/abi", "runtime/windows", "runtime/daemon")
+INCLUDES = ("runtime/abi", "runtime/windows", "runtime/daemon", slirp.WINDOWS_INCLUDE)
 FLAGS = (
     "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror",
     # printf is MinGW's own, in the program: the system's knows %llu and %zu in newer Windows only.
     "-D__USE_MINGW_ANSI_STDIO=1",
 )  # fmt: skip
 LIBRARIES = ("-ladvapi32", "-lntdll")
+SLIRP_LIBRARIES = ("-lws2_32", "-liphlpapi")    # of Windows, for the user-mode network
 
 
 def flags(target: Target) -> tuple[str, ...]:
@@ -56,10 +58,11 @@ def sources(program: str, paths: Paths) -> tuple[Path, ...]:
     return client_sources(program, paths, "windows") if program in CLIENT_SOURCES else daemon_sources("windows", paths)
 
 
-def build(name: str, version: str, paths: Paths) -> None:
-    """The programs for the target `name`, of our `version`.
+def build(name: str, version: str, paths: Paths, *, with_slirp: bool = False) -> None:
+    """The programs for the target `name`, of our `version`. `with_slirp`: the daemon knows `ethN=slirp`.
 
-    Raises BuildFailed with the compiler's first error, or when a program has `faults`.
+    Raises BuildFailed with the compiler's first error, or when a program has `faults`; UserError when the library
+    for the network is not made.
     """
     target = windows.targets()[name]
     folder = paths.daemon(name)
@@ -68,22 +71,28 @@ def build(name: str, version: str, paths: Paths) -> None:
     objects.mkdir(parents=True)
     log = paths.log(f"daemon:{name}")
     up = Path(*[".."] * len(objects.relative_to(paths.root).parts))
+    more: tuple[str, ...] = ()
+    libraries: list[Path | str] = []
+    if with_slirp:
+        more, made = slirp.words(name, paths)
+        libraries = [*(up / path.relative_to(paths.root) for path in made), *SLIRP_LIBRARIES]
     every = sorted({source for program in RESOURCES for source in sources(program, paths)})
     # In a folder of their own and by relative names: the map and the symbols name them.
     process.run(
-        [_compiler(target), *flags(target), f'-DCO_RELEASE="{version}"', f"-ffile-prefix-map={paths.root}=.",
+        [compiler(target), *flags(target), *more, f'-DCO_RELEASE="{version}"', f"-ffile-prefix-map={paths.root}=.",
          f"-ffile-prefix-map={up}=.", *(f"-I{up / include}" for include in INCLUDES),
          "-c", *(up / source.relative_to(paths.root) for source in every)],
         cwd=objects, log=log, timeout=900)  # fmt: skip
     for program in RESOURCES:
-        _link(program, target, version, objects, up, log, paths)
+        _link(program, target, version, objects, up, log, paths, libraries if program == "colinux-daemon" else [])
     for output in outputs(name, paths):
         with atomic_path(output) as new:
             (objects / output.name).replace(new)
     remove(objects)
 
 
-def _link(program: str, target: Target, version: str, objects: Path, up: Path, log: Path, paths: Paths) -> None:
+def _link(program: str, target: Target, version: str, objects: Path, up: Path, log: Path, paths: Paths,
+          libraries: Sequence[Path | str]) -> None:
     """A program of its objects: with its resource, its symbols beside it, looked at."""
     process.run(
         [f"{target.prefix}windres", f"-DCO_VERSION={version}", f"-DCO_NUMBERS={numbers(version)}",
@@ -97,8 +106,8 @@ def _link(program: str, target: Target, version: str, objects: Path, up: Path, l
         f"-Map={where}",
     ])  # fmt: skip
     process.run(
-        [_compiler(target), "-static", link, *(f"{source.stem}.o" for source in sources(program, paths)),
-         f"{program}-resource.o", *LIBRARIES, "-o", exe],
+        [compiler(target), "-static", link, *(f"{source.stem}.o" for source in sources(program, paths)),
+         f"{program}-resource.o", *libraries, *LIBRARIES, "-o", exe],
         cwd=objects, log=log, append=True, timeout=900)  # fmt: skip
     # -p keeps the time that was not put in; the checksum is made anew. Long names of sections
     # (.eh_frame) stand in a table that Windows does not read.
@@ -136,7 +145,7 @@ def faults(data: bytes, target: Target) -> list[str]:
     return found
 
 
-def _compiler(target: Target) -> str:
+def compiler(target: Target) -> str:
     """The one with threads of Windows' own: the other one's are a library that no Windows has."""
     return f"{target.prefix}gcc-win32"
 
@@ -161,14 +170,16 @@ def outputs(name: str, paths: Paths) -> list[Path]:
     return [*programs(name, paths), *symbols(name, paths)]
 
 
-def job(name: str, version: str, paths: Paths) -> Job:
+def job(name: str, version: str, paths: Paths, *, with_slirp: bool = False) -> Job:
     """What the programs are made of."""
     target = windows.targets()[name]
-    told = process.run([_compiler(target), "--version"]).stdout.splitlines()[0]
+    told = process.run([compiler(target), "--version"]).stdout.splitlines()[0]
     return Job(
         name=f"daemon:{name}",
-        inputs={"compiler": [_compiler(target), told], "flags": [*flags(target), *LIBRARIES], "version": version},
-        files=[paths.root / "runtime/client", *(paths.root / include for include in INCLUDES), windows.DATA,
-               Path(pe.__file__).absolute(), Path(__file__).absolute()],
+        inputs={"compiler": [compiler(target), told], "flags": [*flags(target), *LIBRARIES], "version": version,
+                "slirp": [*SLIRP_LIBRARIES] if with_slirp else []},
+        files=[*([slirp.folder(name, paths)] if with_slirp else []), paths.root / "runtime/client",
+               *(paths.root / include for include in INCLUDES), windows.DATA, Path(pe.__file__).absolute(),
+               Path(__file__).absolute()],
         outputs=outputs(name, paths),
     )  # fmt: skip

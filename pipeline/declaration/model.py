@@ -31,7 +31,7 @@ FOR_HOSTS = ("unpacked", "archive")
 # launcher implements these names; a test of its own holds both lists together.
 SCENARIOS = frozenset(
     {"basic", "stress", "two-guests", "panic", "kill", "journal", "journal-50", "nmi", "mce", "busy", "clock", "cofs",
-     "net", "debian", "lived-in", "desktop"}
+     "net", "devices", "debian", "lived-in", "desktop"}
 )
 CHECKS = frozenset(
     {
@@ -64,7 +64,9 @@ CHECKS = frozenset(
         "poweroff",
         # on the host, while the guest works: its daemon; with colinux-ctl
         "sandbox",
+        "terminals",
         "control",
+        "balloon",
         "stop",
         # on the host, afterwards
         "host-clean",

@@ -85,11 +85,17 @@ def script(nt: str, files: Mapping[str, File], own: set[str], decl: Declaration,
                             "    SetErrorLevel 2", "    Quit", "  ${EndIf}", f"  {VIEWS[arch]}"]),
         "FILES": "\n".join([*_copies(ours, "on"), *_copies([path for path in files if path in own], "off"),
                             '  SetOutPath "$INSTDIR"']),
-        "DELETE": "\n".join(f'  Delete "{PureWindowsPath("$INSTDIR", path)}"' for path in ours),
-        "DELETE_OWN": "\n".join(f'  Delete "{PureWindowsPath("$INSTDIR", path)}"' for path in sorted(own)),
-        "FOLDERS": "\n".join(f'  RMDir "{PureWindowsPath("$INSTDIR", path)}"' for path in folders),
+        "CHECKS": _each("  !insertmacro CheckFree", ours),
+        "DELETE": _each("!insertmacro Delete", ours),
+        "DELETE_OWN": _each("!insertmacro Delete", sorted(own)),
+        "FOLDERS": _each("RMDir", folders),
     }
     return windows.filled(SCRIPT, words)
+
+
+def _each(words: str, paths: list[str]) -> str:
+    """A line for each path below the folder of the installation."""
+    return "\n".join(f'  {words} "{PureWindowsPath("$INSTDIR", path)}"' for path in paths)
 
 
 def _copies(paths: list[str], over: str) -> Iterator[str]:

@@ -51,6 +51,8 @@ def texts(machines: Sequence[Machine], decl: Declaration, ctx: sources.Context) 
         arch = windows.targets()[name].arch
         found |= {"mingw-w64.copyright": _here(MINGW), "nsis.copyright": _here(NSIS),
                   f"gcc-mingw-w64-{arch}.copyright": _here(GCC[arch])}
+        if slirp.declared(name, decl):
+            found |= _slirp_texts(name, decl, ctx)
     # The daemon for Linux, through which the driver for a Windows was booted, is not given away with it.
     for arch in sorted({decl.hosts[machine.host].arch for machine in every if not machine.nt}):
         found[f"glibc-{arch}.copyright"] = _here(GLIBC[arch])
@@ -116,7 +118,8 @@ def offer(manifest: dict[str, Any]) -> str:
         "",
         "The daemon is linked with glibc, for its sandbox with libseccomp, for ethN=slirp with GLib, all of them under",
         "the LGPL 2.1: with the source above you can link it again, with other ones (section 6 of that licence). The",
-        "one for Windows is linked with the run-time libraries of MinGW-w64 and, by its exception for that, of GCC.",
+        "one for Windows is linked with the run-time libraries of MinGW-w64 and, by its exception for that, of GCC;",
+        "there is libslirp in it, as in the others, but no GLib.",
     ]
     for kernel, facts in manifest["kernels"].items():
         lines += ["", f"## Linux {kernel}", "",

@@ -166,8 +166,9 @@ def _groups(machines: Sequence[Machine], decl: Declaration) -> set[str]:
         if (recipe := compiler.of_kernel(guest).build) is not None:
             found.add(f"source:{recipe.source}")
         arches |= {guest.arch, host.arch}
-        if slirp.declared(host.arch, decl):
-            found |= {f"source:{name}" for name in slirp.SOURCES[host.arch]}
+        for used_by in (host.arch, *([machine.nt] if machine.nt else [])):
+            if slirp.declared(used_by, decl):
+                found |= {f"source:{name}" for name in slirp.SOURCES[used_by]}
         if seccomp.declared(host.arch, decl):
             found.add(f"source:{seccomp.SOURCES[host.arch]}")
         for name in image_names(machine):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import BuildFailed, UserError
@@ -35,7 +35,7 @@ def tasks_of(project: Project, asked: Sequence[str]) -> list[str]:
 def check(project: Project, tasks: Sequence[str], machines: Sequence[str] = ()) -> None:
     """Build `tasks` (which are built here already) a second time, pack archives of `machines` twice, compare.
 
-    Raises BuildFailed where a byte differs; the evidence is in build/repro.
+    Raises BuildFailed where a byte differs; the evidence is in build/repro. UserError, at once, for what is not built.
     """
     with file_lock(project.paths.state / "repro.lock"):
         _check(project, tasks, machines)
@@ -45,6 +45,13 @@ def _check(project: Project, tasks: Sequence[str], machines: Sequence[str]) -> N
     here = project.paths.build / "repro"
     remove(here / "diffoscope")
     (here / RESULT).unlink(missing_ok=True)
+    # What is wrong with the first build is found before the hour that the second one may take.
+    names = outputs(project, tasks)
+    _look_for(names, project.paths)
+    if machines:
+        for archive in again.pack(machines, project.declaration, project.paths):
+            path = again.archives(project.paths) / archive
+            names[f"archive:{archive}"] = [path.relative_to(project.paths.root).as_posix()]
     place = second.prepare(project)
     system = [task for task in tasks if _installs(task, project)]
     others = [task for task in tasks if task not in system]
@@ -57,11 +64,6 @@ def _check(project: Project, tasks: Sequence[str], machines: Sequence[str]) -> N
         last = group is (system or others)
         second.build(place, one, group, machines if last else ())
         varied.append(one)
-    names = outputs(project, tasks)
-    if machines:
-        for archive in again.pack(machines, project.declaration, project.paths):
-            path = again.archives(project.paths) / archive
-            names[f"archive:{archive}"] = [path.relative_to(project.paths.root).as_posix()]
     _judge(project.paths, place.files, names, varied)
     second.discard(place)
 
@@ -78,6 +80,14 @@ def outputs(project: Project, tasks: Sequence[str]) -> dict[str, list[str]]:
         name: [path.relative_to(project.paths.root).as_posix() for path in works[name].job().outputs]
         for name in project.closure(tasks) if name.partition(":")[0] not in NOT_COMPARED
     }  # fmt: skip
+
+
+def _look_for(names: Mapping[str, Sequence[str]], paths: Paths) -> None:
+    """UserError for the first output that the first build has not left."""
+    for task, places in names.items():
+        for place in places:
+            if not (paths.root / place).exists():
+                raise UserError(f"not built: {place}", hint=f"./doit {task}")
 
 
 def tell(varied: Variation, tasks: Sequence[str]) -> None:

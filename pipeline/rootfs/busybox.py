@@ -30,6 +30,9 @@ CHARACTER_DEVICES = {
 BLOCK_DEVICES = {"ram": (4, 1, 0), "loop": (4, 7, 0), "cobd": (32, 117, 0)}
 FOR_ALL = ("null", "zero", "full", "random", "urandom", "tty", "ptmx")
 
+# Where the udhcpc of Debian looks for its script, and ours (busybox.config).
+UDHCPC = ("/etc/udhcpc", "/usr/share/udhcpc")
+
 # The table of applet names in the program's read-only data: every name ends
 # with a NUL, they are sorted, and "[" and "[[" come first.
 _TABLE = b"\0[\0[[\0"
@@ -85,8 +88,7 @@ def guest(busybox: Path, arch: str, hostname: str, paths: Paths, epoch: int = EP
         tree.file(f"/bin/{program}", path, 0o755)
     tree.file("/bin/colinux-names", FILES / "colinux-names", 0o755)
     tree.file("/sbin/mount.cofs", FILES / "mount.cofs", 0o755)
-    # Where the one of Debian looks for it, and ours.
-    for place in ("/etc/udhcpc", "/usr/share/udhcpc"):
+    for place in UDHCPC:
         tree.file(f"{place}/default.script", FILES / "busybox" / "udhcpc.script", 0o755)
     # What the kernel starts when the host asks for a shutdown (Linux, kernel/sys.c: orderly_poweroff).
     tree.symlink("/sbin/poweroff", "../bin/poweroff")

@@ -4,7 +4,9 @@
 `mke2fs -d` copies a folder into a new filesystem. What a plain user cannot
 give that folder (owners, modes that would lock the user out, the times of
 access and change, devices) is written afterwards by debugfs, which needs no
-privileges either. Names of a folder are copied in alphabetical
+privileges either; so are further names of a file: mke2fs knows them by inode
+numbers and link counts, which not every filesystem that a build may lie on has
+right at every moment (FUSE). Names of a folder are copied in alphabetical
 order (since e2fsprogs 1.45), so inode and block numbers repeat, too.
 
 $E2FSPROGS_FAKE_TIME stands for the clock in both programs (seen to hold in
@@ -17,9 +19,9 @@ bytes and a handful of features (files/mke2fs.conf).
 
 from __future__ import annotations
 
-import os
 import stat
 import uuid
+from collections import Counter
 from pathlib import Path
 
 from pipeline.errors import InfrastructureError, UserError
@@ -87,13 +89,12 @@ def _check_size(tree: Tree, name: str, size_mib: int, journal: int) -> None:
 def _stage(tree: Tree, stage: Path) -> None:
     """Lay the tree out in a folder, as far as a plain user can."""
     stage.mkdir()
-    further: list[tuple[Path, Path]] = []
     for path, entry in tree:
         if "\n" in path or '"' in path:
             raise UserError(f"a file name that debugfs cannot take: {path!r}")
         real = stage / path[1:]
         if entry.same_as is not None:
-            further.append((stage / entry.same_as[1:], real))
+            real.touch()  # keeps its place in the folder: debugfs makes a folder no larger for a name
         elif entry.kind == stat.S_IFDIR:
             real.mkdir(mode=0o700, exist_ok=True)
         elif entry.kind == stat.S_IFLNK:
@@ -105,8 +106,6 @@ def _stage(tree: Tree, stage: Path) -> None:
                 real.write_bytes(read(entry.content))
         elif entry.kind not in (stat.S_IFCHR, stat.S_IFBLK):
             raise ValueError(f"{path}: only files, folders, links and devices can lie in an image")
-    for first, real in further:
-        os.link(first, real)
 
 
 def _copy_slice(source: Slice, target: Path) -> None:
@@ -124,9 +123,8 @@ def _copy_slice(source: Slice, target: Path) -> None:
 def _set_inodes(tree: Tree, image: Path, scratch: Path, env: dict[str, str]) -> None:
     """Give every inode its owner, mode, times and attributes."""
     commands = []
+    names = Counter(entry.same_as for _, entry in tree)
     for path, entry in tree:
-        if entry.same_as is not None:
-            continue  # it is the same inode
         where = f'"{path}"'
         if entry.kind in (stat.S_IFCHR, stat.S_IFBLK):
             # It makes devices in the folder where it is only.
@@ -139,6 +137,11 @@ def _set_inodes(tree: Tree, image: Path, scratch: Path, env: dict[str, str]) -> 
             f"sif {where} gid {entry.gid}",
             *(f"sif {where} {one} @{entry.mtime}" for one in ("mtime", "atime", "ctime", "crtime")),
         ]
+        if names[path]:
+            commands.append(f"sif {where} links_count {1 + names[path]}")
+        if entry.same_as is not None:
+            # What is left of the placeholder's inode is now the same every time, too.
+            commands += [f"rm {where}", f'ln "{entry.same_as}" {where}']
         for number, (name, value) in enumerate(sorted(entry.xattrs.items())):
             file = scratch / f"xattr-{len(commands)}-{number}"
             file.write_bytes(value)

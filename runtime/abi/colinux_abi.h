@@ -34,7 +34,7 @@
 #ifndef COLINUX_ABI_H
 #define COLINUX_ABI_H
 
-#define CO_ABI_VERSION		2u
+#define CO_ABI_VERSION		3u
 
 /* boot_params.hdr.hardware_subarch of a cooperative guest; "CO" */
 #define CO_SUBARCH		0x434fu
@@ -64,9 +64,25 @@
 #define CO_R_RESTART		9u
 #define CO_R_HALT		10u	/* halt: stop, but nobody asked for power-off */
 #define CO_R_PANIC		11u	/* text = the panic's message */
+#define CO_R_CHUNK		12u	/* arg[0] = CO_CHUNK_*, arg[1] = the chunk's physical address */
 /* never set by a guest: what RUN may return besides */
 #define CO_R_KICKED		64u	/* CO_IOC_KICK, or a time slice's end on hosts that need one */
 #define CO_R_BAD		65u	/* the guest left with a reason the driver does not know */
+
+/*
+ * The balloon: what is asked with CO_R_CHUNK, by x86_64 guests only. GIVE: this chunk is the
+ * host's from now on; the guest has it mapped nowhere. TAKE: the guest wants this chunk back, which it gave
+ * before; it comes zeroed, or not at all while somebody else has it. The answer is in co_comm.chunk
+ * when the guest goes on: the guest writes CO_CHUNK_REFUSED there before it leaves, and
+ * the driver CO_CHUNK_DONE over it.
+ */
+#define CO_CHUNK_GIVE		1u
+#define CO_CHUNK_TAKE		2u
+#define CO_CHUNK_REFUSED	0u
+#define CO_CHUNK_DONE		1u
+
+/* co_comm.balloon: so many chunks are to be with the host; or as many as the guest can spare. */
+#define CO_BALLOON_AUTO		0xffffffffu
 
 /* The second argument of CO_R_DOORBELL when status was written, not a queue. */
 #define CO_Q_STATUS		0xffffffffu
@@ -85,6 +101,7 @@
 /* co_comm.events: sticky requests of the host, cleared by the guest's exchange */
 #define CO_EVENT_POWER		(1u << 0)	/* power button: please shut down */
 #define CO_EVENT_WALL		(1u << 1)	/* wall_* changed (host slept) */
+#define CO_EVENT_BALLOON	(1u << 2)	/* balloon changed */
 
 #define CO_TEXT_SIZE		2048u
 #define CO_NO_DEADLINE		(~0ull)
@@ -102,6 +119,7 @@
 #define CO_NOTE_I386		(1u << 1)	/* 32-bit paging, two levels; pseudo-physical */
 #define CO_NOTE_PAE		(1u << 2)	/* with I386: PAE paging, three levels */
 #define CO_NOTE_BELOW_4G	(1u << 3)	/* all of its memory has to lie below 4 GiB */
+#define CO_NOTE_BALLOON		(1u << 4)	/* not with I386: looks at co_comm.balloon, gives and takes chunks */
 
 /* co_note.code_selector */
 #define CO_SELECTOR_24		0x10u		/* Linux 2.4's __KERNEL_CS on i386 */
@@ -193,8 +211,10 @@ struct co_comm {
 	u32 text_len;
 	u32 pad;
 	char text[CO_TEXT_SIZE];
+	u32 chunk;		/* the answer to CO_R_CHUNK: CO_CHUNK_REFUSED or DONE */
+	u32 balloon;		/* chunks, or CO_BALLOON_AUTO; the host's wish */
 };
-CO_CHECK(sizeof(struct co_comm) == 80 + CO_TEXT_SIZE, comm_size);
+CO_CHECK(sizeof(struct co_comm) == 88 + CO_TEXT_SIZE, comm_size);
 
 struct co_vq {
 	u32 size_max;		/* 0: the queue does not exist */

@@ -8,7 +8,8 @@
  *
  * Every structure begins with its own size, checked before any other field is
  * read; reserved fields must be zero. RUN belongs to one thread at a time;
- * IRQ, KICK and STATS may be called by any thread of the owner meanwhile. The owner is
+ * IRQ, KICK, STATS and BALLOON may be called by any thread of the owner meanwhile. CHUNK
+ * is an answer to a RUN, and excludes it. The owner is
  * the opener; on Linux hosts, where a file can be passed on before it is used, the
  * process that makes the first request.
  * The last close (and the last unmap) gives everything back.
@@ -17,7 +18,8 @@
  * field's value, EBUSY wrong state or RUN already running, ENOTTY unknown
  * request, EFAULT bad user pointer, EPERM not the owner, ENOMEM, EINTR a
  * signal came while the guest ran (call again), ENODEV the guest has ended,
- * EOPNOTSUPP this host cannot run this guest (its log says why).
+ * EOPNOTSUPP this host cannot run this guest (its log says why), or has no balloon
+ * for such a guest.
  */
 #ifndef COLINUX_IOCTL_H
 #define COLINUX_IOCTL_H
@@ -119,6 +121,26 @@ CO_CHECK(sizeof(struct co_pool) == 16, ioc_pool_size);
 #define CO_POOL_TRIM		1u	/* give back what no guest uses */
 #define CO_POOL_RESERVE		2u	/* allocate early, before memory fragments */
 
+/*
+ * The answer to CO_R_CHUNK, with what the guest asked; EBUSY if it did not. GIVE: the caller
+ * has the chunk mapped nowhere any more (what is left of mappings is taken away), and cannot map it. TAKE: it
+ * can map it again. ENOMEM: the guest keeps what it has; EINVAL: it is none of the guest's that could
+ * go or come. i386 guests' chunks neither come nor go; on NT the request is unknown.
+ */
+struct co_chunk_op {
+	u32 size;
+	u32 op;			/* CO_CHUNK_GIVE, CO_CHUNK_TAKE */
+	u64 phys;
+};
+CO_CHECK(sizeof(struct co_chunk_op) == 16, ioc_chunk_size);
+
+/* Sets co_comm.balloon and tells the guest. EINVAL: more than any guest has. */
+struct co_balloon {
+	u32 size;
+	u32 chunks;		/* or CO_BALLOON_AUTO */
+};
+CO_CHECK(sizeof(struct co_balloon) == 8, ioc_balloon_size);
+
 /* Request numbers; each host wraps them in its own encoding. */
 #define CO_NR_VERSION		1
 #define CO_NR_CREATE		2
@@ -128,6 +150,8 @@ CO_CHECK(sizeof(struct co_pool) == 16, ioc_pool_size);
 #define CO_NR_KICK		6	/* no argument: RUN returns CO_R_KICKED */
 #define CO_NR_STATS		7
 #define CO_NR_POOL		8
+#define CO_NR_CHUNK		9	/* these two: Linux hosts */
+#define CO_NR_BALLOON		10
 
 #ifdef __linux__
 #include <linux/ioctl.h>
@@ -140,6 +164,8 @@ CO_CHECK(sizeof(struct co_pool) == 16, ioc_pool_size);
 #define CO_IOC_KICK		_IO('C', CO_NR_KICK)
 #define CO_IOC_STATS		_IOWR('C', CO_NR_STATS, struct co_stats)
 #define CO_IOC_POOL		_IOWR('C', CO_NR_POOL, struct co_pool)
+#define CO_IOC_CHUNK		_IOW('C', CO_NR_CHUNK, struct co_chunk_op)
+#define CO_IOC_BALLOON		_IOW('C', CO_NR_BALLOON, struct co_balloon)
 #endif
 
 #endif /* COLINUX_IOCTL_H */

@@ -24,10 +24,11 @@ static const struct {
 	{ "doors", check_doors, "ways from root into ring 0" },
 	{ "spin", check_spin, "[SECONDS]  keep a CPU busy" },
 	{ "bench", check_bench, "cpu|fp|getpid|fork|pipe|sleep, diskseq|diskrand FILE,"
-	  " netsend|nettake|netrtt ADDRESS:PORT, files|fileseq DIR, tty|entropy DEVICE" },
+	  " netsend|nettake|netrtt ADDRESS:PORT, files|fileseq DIR, tty|serial|entropy DEVICE" },
 	{ "pool", check_pool, "[trim]  the host driver's memory pool" },
 	{ "folder", check_folder, "DIR [READONLY]  a host folder, mounted there" },
 	{ "net", check_net, "serve|names|send|take|both|udp|rtt|lookup ...  traffic between two machines" },
+	{ "serial", check_serial, "PATH...  be at the other ends of terminals of these names" },
 	{ "keep", check_keep, "DIR [FIRST]  write files that have to outlive a crash" },
 	{ "kept", check_kept, "DIR LAST  are they there?" },
 	{ "true", check_true, "do nothing (what `forks` executes)" },

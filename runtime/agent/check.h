@@ -14,6 +14,7 @@
  *	check_driver.c	the host driver's pool
  *	check_folder.c	a host folder, as a file system
  *	check_net.c	streams, datagrams and names, every byte looked at (and check_net_serve.c)
+ *	check_serial.c	the other ends of serial lines, and their benchmark
  *	check_keep.c	files that were flushed, before and after a crash
  *
  * Exit status: 0 good, 1 a fault was found, 2 usage, 3 could not be measured.
@@ -49,6 +50,7 @@ int check_bench(int argc, char **argv);
 int check_pool(int argc, char **argv);
 int check_folder(int argc, char **argv);
 int check_net(int argc, char **argv);
+int check_serial(int argc, char **argv);
 int check_keep(int argc, char **argv);
 int check_kept(int argc, char **argv);
 int check_true(int argc, char **argv);

@@ -203,13 +203,13 @@ int check_bench(int argc, char **argv)
 		{ "diskseq", bench_diskseq }, { "diskrand", bench_diskrand },
 		{ "netsend", bench_netsend }, { "nettake", bench_nettake }, { "netrtt", bench_netrtt },
 		{ "files", bench_files }, { "fileseq", bench_fileseq },
-		{ "tty", bench_tty }, { "entropy", bench_entropy },
+		{ "tty", bench_tty }, { "serial", bench_serial }, { "entropy", bench_entropy },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(benches) / sizeof(benches[0]); i++)
 		if (!strcmp(argv[1], benches[i].name))
 			return benches[i].run(argc > 2 ? argv[2] : NULL);
 	fprintf(stderr, "colinux-check: bench: one of cpu fp getpid fork pipe sleep diskseq diskrand"
-		" netsend nettake netrtt files fileseq tty entropy\n");
+		" netsend nettake netrtt files fileseq tty serial entropy\n");
 	return CHECK_USAGE;
 }

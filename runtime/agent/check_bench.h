@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The benchmarks that need something outside of this machine (check_bench_devices.c). Each gets the place as its
+ * The benchmarks that need something outside of this machine (check_bench_devices.c, check_serial.c). Each gets the place as its
  * argument, NULL where none was given: "ADDRESS:PORT", a folder, or a device node.
  */
 #ifndef COLINUX_CHECK_BENCH_H
@@ -13,5 +13,6 @@ int bench_files(const char *folder);
 int bench_fileseq(const char *folder);
 int bench_tty(const char *path);
 int bench_entropy(const char *path);
+int bench_serial(const char *path);
 
 #endif

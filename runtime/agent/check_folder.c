@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * colinux-check folder DIR [READONLY]: a host folder, mounted at DIR, does what a
+ * colinux-check folder DIR [READONLY [LACKS]]: a host folder, mounted at DIR, does what a
  * compiler, git and a shell expect of a file system; READONLY is the same folder,
- * mounted from a read-only device. Leaves one file for the host, DIR/from-guest.
+ * mounted from a read-only device ("": it is not). Leaves one file for the host, DIR/from-guest.
+ *
+ * LACKS names, with commas between, what this Linux's file system has not. It must not be
+ * there then, in the way that programs know how to deal with:
+ *
+ *	shared-maps	files cannot be mapped for writing
+ *	moves		rename() to another directory says EXDEV, as between file systems
+ *	link-counts	a file with two names says that it has one
+ *	blocks		a file with holes says that it has none
  */
 #include <dirent.h>
 #include <errno.h>
@@ -25,7 +33,7 @@
 #define BIG_BYTES	(3 << 20)
 
 static long faults, tried;
-static const char *folder, *read_only;
+static const char *folder, *read_only, *lacking = "";
 static char text[BIG_BYTES], found[BIG_BYTES];
 
 /* One thing that has to be so. */
@@ -36,6 +44,19 @@ static int is_so(int so, const char *what)
 		return 1;
 	faults++;
 	printf("fault: %s (%s)\n", what, strerror(errno));
+	return 0;
+}
+
+static int lacks(const char *what)
+{
+	size_t bytes = strlen(what);
+	const char *at = lacking;
+
+	while ((at = strstr(at, what))) {
+		if ((at == lacking || at[-1] == ',') && (!at[bytes] || at[bytes] == ','))
+			return 1;
+		at += bytes;
+	}
 	return 0;
 }
 
@@ -88,7 +109,9 @@ static void contents(void)
 	if (map != MAP_FAILED)
 		munmap(map, BIG_BYTES);
 	map = mmap(NULL, BIG_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (is_so(map != MAP_FAILED, "a shared mapping, as linkers make one")) {
+	if (lacks("shared-maps")) {
+		is_so(map == MAP_FAILED, "no shared mapping, where none could work");
+	} else if (is_so(map != MAP_FAILED, "a shared mapping, as linkers make one")) {
 		map[BIG_BYTES - 1] = 77;
 		is_so(!msync(map, BIG_BYTES, MS_SYNC), "msync");
 		munmap(map, BIG_BYTES);
@@ -109,7 +132,8 @@ static void sparse(void)
 	struct stat stat;
 
 	is_so(fd >= 0 && pwrite(fd, "end", 3, FAR) == 3, "written behind 5 GiB");
-	is_so(!fstat(fd, &stat) && stat.st_size == FAR + 3 && stat.st_blocks < 4096, "5 GiB that take no room");
+	is_so(!fstat(fd, &stat) && stat.st_size == FAR + 3 && (stat.st_blocks < 4096) == !lacks("blocks"),
+	      "5 GiB that take no room");
 	is_so(pread(fd, found, 10, FAR - 2) == 5 && !memcmp(found, "\0\0end", 5), "read behind 5 GiB");
 	close(fd);
 	is_so(!unlink(in("sparse")), "removed");
@@ -124,9 +148,16 @@ static void names(void)
 	close(fd);
 	is_so(!mkdir(in("dir"), 0750) && !stat(in("dir"), &one) && (one.st_mode & 07777) == 0750, "mkdir");
 	is_so(mkdir(in("dir"), 0750) && errno == EEXIST, "mkdir of what is there");
-	is_so(!rename(in("one"), in("dir/two")) && access(in("one"), F_OK) && holds("dir/two", "first"), "rename");
+	if (lacks("moves")) {
+		is_so(rename(in("one"), in("dir/two")) && errno == EXDEV, "rename to another directory says so");
+		close(make("dir/two", "first"));
+		unlink(in("one"));
+	} else {
+		is_so(!rename(in("one"), in("dir/two")) && access(in("one"), F_OK) && holds("dir/two", "first"),
+		      "rename");
+	}
 	is_so(!link(in("dir/two"), in("three")) && !stat(in("dir/two"), &one) && !stat(in("three"), &two) &&
-	      one.st_ino == two.st_ino && two.st_nlink == 2, "a hard link");
+	      one.st_ino == two.st_ino && two.st_nlink == (lacks("link-counts") ? 1 : 2), "a hard link");
 	is_so(!symlink("dir/two", in("soft")) && holds("soft", "first"), "a symbolic link");
 	is_so(readlink(in("soft"), target, sizeof(target)) == 7 && !memcmp(target, "dir/two", 7), "readlink");
 	close(make("four", "fourth"));
@@ -276,7 +307,8 @@ int check_folder(int argc, char **argv)
 		return CHECK_USAGE;
 	}
 	folder = argv[1];
-	read_only = argc > 2 ? argv[2] : NULL;
+	read_only = argc > 2 && *argv[2] ? argv[2] : NULL;
+	lacking = argc > 3 ? argv[3] : "";
 	fd = make("from-guest", "made by guest");
 	if (!is_so(fd >= 0, "a file is made"))
 		return CHECK_FAULT;

@@ -22,8 +22,9 @@ struct ctl {
 	const char *words[WORDS_MAX];
 	int nwords;
 	bool json, no_wait;
+	bool waits;				/* balloon: for what it asks for */
 	char chosen[CLIENT_NAME_SIZE];
-	char request[CLIENT_REQUEST_MAX];	/* of redirect */
+	char request[CLIENT_REQUEST_MAX];	/* of redirect and balloon */
 	char reply[CLIENT_REPLY_MAX];
 };
 
@@ -46,9 +47,13 @@ static const char manual[] =
 "                  GUEST-PORT[:COUNT], like tcp:2222:22, several with slashes between\n"
 "                  them; as long as its daemon runs. ethN says of which interface,\n"
 "                  where several are slirp\n"
+"  balloon [NAME]  how much of its memory it keeps; the rest is with the host\n"
+"  balloon [NAME] MIB|auto\n"
+"                  so much it shall keep; auto: as much as it finds good. Waits until it\n"
+"                  has come to that. Guests of Linux 6.1 on Linux hosts only\n"
 "\n"
 "  --json          answers as JSON: a line, of list an array\n"
-"  --no-wait       stop, reboot and kill: only say so, do not wait for the end\n"
+"  --no-wait       stop, reboot, kill and balloon: only say so, do not wait for it\n"
 "  --version, --help\n"
 "\n"
 "Exit status: 0 it is done; with stop and wait: the guest shut down by itself;\n"
@@ -155,6 +160,56 @@ static int redirect(struct ctl *ctl, struct client_link *link, struct error *err
 	return ctl->json || !strcmp(ctl->request, "redirect") ? show(ctl, print_redirects) : DONE;
 }
 
+/* It gives and takes chunk by chunk; when for so long none comes or goes, none will. */
+#define LOOK_AGAIN_MS	200
+#define BALLOON_STUCK_MS 12000
+
+static int ask_balloon(struct ctl *ctl, struct client_link *link, const char *request, struct error *error)
+{
+	if (client_ask(link, request, ctl->reply, CLIENT_PATIENCE_MS, error))
+		return -1;
+	return client_refused(ctl->reply, error);
+}
+
+static int balloon(struct ctl *ctl, struct client_link *link, struct error *error)
+{
+	const char *told;
+	double actual, before = -1, target;
+	long long since = 0;
+	char nothing;
+
+	if (ask_balloon(ctl, link, ctl->request, error))
+		return fail(error);
+	/* what it chooses itself has no end */
+	if (ctl->no_wait || !ctl->waits)
+		return show(ctl, print_balloon);
+	for (;;) {
+		told = json_find(ctl->reply, "balloon");
+		actual = json_number(json_find(told, "actual_mib"));
+		target = json_number(json_find(told, "target_mib"));
+		if (actual != before)
+			since = client_now_ms();
+		before = actual;
+		if (actual == target || json_true(json_find(told, "auto")) ||
+		    json_true(json_find(told, "broken")) || client_now_ms() - since > BALLOON_STUCK_MS)
+			break;
+		/* nothing comes unasked: this is a rest, or the guest's end */
+		if (client_receive(link, &nothing, 1, LOOK_AGAIN_MS, error) != CLIENT_LATE) {
+			error_set(error, "the guest has ended");
+			return fail(error);
+		}
+		if (ask_balloon(ctl, link, "balloon", error))
+			return fail(error);
+	}
+	show(ctl, print_balloon);
+	if (actual == target)
+		return DONE;
+	fprintf(stderr, "colinux-ctl: %s keeps %.0f MiB, not %.0f: %s\n", ctl->chosen, actual, target,
+		actual > target ? "it can spare no more now" :
+		"the host has put into the rest what cannot be moved, or has no memory to spare");
+	return FAILED;
+}
+
 static const struct command {
 	const char *word;
 	int (*run)(struct ctl *ctl, struct client_link *link, struct error *error);
@@ -167,6 +222,7 @@ static const struct command {
 	{ "kill", change },
 	{ "wait", change },
 	{ "redirect", redirect },
+	{ "balloon", balloon },
 };
 
 static const struct command *find(const char *word)
@@ -244,10 +300,34 @@ static int take_redirect_words(struct ctl *ctl)
 	return DONE;
 }
 
+static bool is_amount(const char *word)
+{
+	return !strcmp(word, "auto") || (*word && strspn(word, "0123456789") == strlen(word));
+}
+
+/* [NAME] [MIB|auto] */
+static int take_balloon_words(struct ctl *ctl)
+{
+	const char *amount = ctl->nwords == 2 ? ctl->words[1] :
+			     ctl->nwords == 1 && is_amount(ctl->words[0]) ? ctl->words[0] : NULL;
+
+	if (ctl->nwords > 2)
+		return misuse("unexpected ", ctl->words[2]);
+	if (ctl->nwords == 2 || !amount)
+		ctl->name = ctl->words[0];
+	if (amount && (!is_amount(amount) || strlen(amount) > 9))
+		return misuse("expected a number of MiB or auto, not ", amount);
+	snprintf(ctl->request, sizeof(ctl->request), "balloon%s%s", amount ? " " : "", amount ? amount : "");
+	ctl->waits = amount && strcmp(amount, "auto");
+	return DONE;
+}
+
 static int take_words(struct ctl *ctl, const struct command *command)
 {
 	if (command->run == redirect)
 		return take_redirect_words(ctl);
+	if (command->run == balloon)
+		return take_balloon_words(ctl);
 	if (!command->run && ctl->nwords)
 		return misuse("list takes no name, but has ", ctl->words[0]);
 	if (ctl->nwords > 1)

@@ -53,6 +53,7 @@ void print_list_line(const char *reply)
 void print_status(const char *reply)
 {
 	char one[SHOWN], other[SHOWN];
+	const char *balloon;
 
 	printf("%s: %s", text(reply, "name", one), text(reply, "state", other));
 	if (json_find(reply, "uptime_ms"))
@@ -63,7 +64,11 @@ void print_status(const char *reply)
 	printf("  sandbox   %s\n", text(reply, "sandbox", one));
 	printf("  driver    %s\n", text(reply, "driver", one));
 	printf("  kernel    %s\n", text(reply, "kernel", one));
-	printf("  memory    %.0f MiB\n", number(reply, "memory_mib"));
+	printf("  memory    %.0f MiB", number(reply, "memory_mib"));
+	balloon = json_find(reply, "balloon");
+	if (json_find(balloon, "given_mib") && number(balloon, "given_mib") > 0)
+		printf(", %.0f of it with the host", number(balloon, "given_mib"));
+	putchar('\n');
 }
 
 static void print_guest(const char *guest)
@@ -122,4 +127,18 @@ void print_redirects(const char *reply)
 		for (; one; one = json_after(one))
 			printf("%s: %s\n", name, text(one, "text", shown));
 	}
+}
+
+void print_balloon(const char *reply)
+{
+	const char *balloon = json_find(reply, "balloon");
+
+	printf("it keeps %.0f MiB of %.0f", number(balloon, "actual_mib"),
+	       number(balloon, "actual_mib") + number(balloon, "given_mib"));
+	if (json_true(json_find(balloon, "broken")))
+		puts("; its driver broke the rules, nothing more comes or goes");
+	else if (json_true(json_find(balloon, "auto")))
+		puts(", and chooses itself");
+	else
+		printf(", asked for are %.0f\n", number(balloon, "target_mib"));
 }

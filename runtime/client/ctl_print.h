@@ -8,5 +8,6 @@ void print_list_line(const char *reply);
 void print_status(const char *reply);
 void print_stats(const char *reply);
 void print_redirects(const char *reply);
+void print_balloon(const char *reply);
 
 #endif

@@ -318,6 +318,12 @@ static void console_start(struct device *device)
 	os_lock(&console->lock);
 	console->enabled = true;
 	os_unlock(&console->lock);
+	/*
+	 * Linux 6.1 reads the size when it is told of a new one, and never before; it keeps that in mind until
+	 * its driver is ready. Legacy drivers (2.6.33's) ask by themselves, and might not be.
+	 */
+	if (device->features_ok)
+		device_config_changed(device);
 }
 
 static void console_stop(struct device *device)

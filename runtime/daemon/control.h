@@ -10,6 +10,7 @@
  *	wait			{"event":"ended","exit_code":0,"reason":""}, or "restarted"
  *	console NAME ...	{"ok":true}, and then it is a console's: see attachment.h
  *	redirect ...		{"ok":true,"interfaces":[...]}: see control_redirect.c
+ *	balloon ...		{"ok":true,"balloon":{...}}: see control_balloon.c
  *	anything else		{"ok":false,"error":"..."}
  *
  * A connection serves one request after the other. What is no line of printable

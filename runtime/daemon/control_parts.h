@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the control door's files share: control.c (thread), control_caller.c (connections), control_requests.c
- * and control_redirect.c (answers). */
+ * control_redirect.c and control_balloon.c (answers). */
 #ifndef COLINUX_CONTROL_PARTS_H
 #define COLINUX_CONTROL_PARTS_H
 
@@ -49,6 +49,9 @@ void control_refuse(struct json_text *json, const char *why);
 /* control_redirect.c: answers "redirect", of which the words are what follows. */
 void control_redirect(const struct control_view *view, const char *words, size_t bytes,
 		      struct json_text *json);
+/* control_balloon.c: answers "balloon", likewise. */
+void control_balloon(const struct control_view *view, const char *words, size_t bytes,
+		     struct json_text *json);
 
 /* control_caller.c: the thread's. Any of these may end the caller: its link is NULL then. */
 void caller_begin(struct caller *caller, struct os_link *link);

@@ -39,6 +39,7 @@ static void answer_status(const struct control_view *view, struct json_text *jso
 	json_member_string(json, "driver", machine->vm.driver_release);
 	json_member_number(json, "uptime_ms", view->now_ms - machine->started_ms);
 	json_member_number(json, "memory_mib", machine->options->mem_mib);
+	balloon_tell(&machine->balloon, json);
 	json_member_string(json, "kernel", machine->options->kernel.text);
 	json_member_open(json, "consoles", '[');
 	for (i = 0; i < machine->ndevices; i++)
@@ -253,6 +254,35 @@ static bool is_text(const char *line, size_t bytes)
 	return true;
 }
 
+/* Requests of more than one word. */
+static const struct {
+	const char *word;
+	void (*answer)(const struct control_view *view, const char *words, size_t bytes,
+		       struct json_text *json);
+} worded[] = {
+	{ "redirect", control_redirect },
+	{ "balloon", control_balloon },
+};
+
+/* Answers it if it is one of them. */
+static bool answer_words(const struct control_view *view, const char *line, size_t bytes,
+			 struct json_text *json)
+{
+	size_t i, length;
+
+	for (i = 0; i < sizeof(worded) / sizeof(*worded); i++) {
+		length = strlen(worded[i].word);
+		if (bytes < length || memcmp(line, worded[i].word, length) ||
+		    (bytes > length && line[length] != ' '))
+			continue;
+		worded[i].answer(view, line + length, bytes - length, json);
+		if (json->full)
+			control_refuse(json, "the answer is too long");
+		return true;
+	}
+	return false;
+}
+
 enum control_then control_answer(struct control_view *view, const char *line, size_t bytes,
 				 struct json_text *json)
 {
@@ -264,15 +294,11 @@ enum control_then control_answer(struct control_view *view, const char *line, si
 	}
 	if (bytes > 8 && !memcmp(line, "console ", 8))
 		return attach(view, line + 8, bytes - 8, json);
-	if (bytes >= 8 && !memcmp(line, "redirect", 8) && (bytes == 8 || line[8] == ' ')) {
-		control_redirect(view, line + 8, bytes - 8, json);
-		if (json->full)
-			control_refuse(json, "the answer is too long");
+	if (answer_words(view, line, bytes, json))
 		return CONTROL_GO_ON;
-	}
 	request = find(line, bytes);
 	if (!request) {
-		control_refuse(json, "unknown request; known are status, stats, stop, reboot, kill, wait, console and redirect");
+		control_refuse(json, "unknown request; known are status, stats, stop, reboot, kill, wait, console, redirect and balloon");
 		return CONTROL_GO_ON;
 	}
 	/* a guest that is being set up is not in the main thread's hands yet */

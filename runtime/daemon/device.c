@@ -65,6 +65,11 @@ void device_signal_used(struct device *device, struct vring *ring)
 		interrupt(device, CO_ISR_QUEUE);
 }
 
+void device_config_changed(struct device *device)
+{
+	interrupt(device, CO_ISR_CONFIG);
+}
+
 void device_set_config(struct device *device, u32 offset, const void *bytes, u32 nbytes)
 {
 	struct co_vdev *regs = device->regs;
@@ -73,7 +78,7 @@ void device_set_config(struct device *device, u32 offset, const void *bytes, u32
 	__atomic_fetch_or(&regs->config_generation, 1, __ATOMIC_SEQ_CST);
 	memcpy(regs->config + offset, bytes, nbytes);
 	__atomic_fetch_add(&regs->config_generation, 1, __ATOMIC_SEQ_CST);
-	interrupt(device, CO_ISR_CONFIG);
+	device_config_changed(device);
 }
 
 bool device_is_broken(const struct device *device)

@@ -60,6 +60,8 @@ void device_kicked(struct device *device, u32 queue);
 
 /* Chains were pushed to the ring: interrupt the guest, if it wants that. */
 void device_signal_used(struct device *device, struct vring *ring);
+/* Tells the guest to look at the configuration. Any thread. */
+void device_config_changed(struct device *device);
 /* Writes a part of the configuration and tells the guest. Any thread. */
 void device_set_config(struct device *device, u32 offset, const void *bytes, u32 nbytes);
 /* The guest's driver broke the rules: no queue is looked at until a reset. */

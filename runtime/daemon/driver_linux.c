@@ -64,6 +64,10 @@ static unsigned long request_code(u32 request)
 		return CO_IOC_KICK;
 	case CO_NR_STATS:
 		return CO_IOC_STATS;
+	case CO_NR_CHUNK:
+		return CO_IOC_CHUNK;
+	case CO_NR_BALLOON:
+		return CO_IOC_BALLOON;
 	default:
 		return CO_IOC_POOL;
 	}
@@ -95,6 +99,13 @@ bool os_driver_reason(struct os_driver *driver, char *text, size_t size)
 	return false;
 }
 
+/* neither a child nor a core file is to hold the guest's memory */
+static void keep_private(void *address, u64 bytes)
+{
+	madvise(address, bytes, MADV_DONTFORK);
+	madvise(address, bytes, MADV_DONTDUMP);
+}
+
 void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writable)
 {
 	void *address = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED,
@@ -102,9 +113,7 @@ void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writab
 
 	if (address == MAP_FAILED)
 		return NULL;
-	/* neither a child nor a core file is to hold the guest's memory */
-	madvise(address, bytes, MADV_DONTFORK);
-	madvise(address, bytes, MADV_DONTDUMP);
+	keep_private(address, bytes);
 	return address;
 }
 
@@ -112,4 +121,26 @@ void os_driver_unmap(struct os_driver *driver, void *address, u64 bytes)
 {
 	(void)driver;
 	munmap(address, bytes);
+}
+
+bool os_driver_can_hide(void)
+{
+	return true;
+}
+
+/* In one step each: at no time is there nothing. */
+int os_driver_hide(struct os_driver *driver, void *address, u64 bytes)
+{
+	(void)driver;
+	return mmap(address, bytes, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED ? -1 : 0;
+}
+
+int os_driver_show(struct os_driver *driver, void *address, u64 offset, u64 bytes)
+{
+	if (mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, driver->fd,
+		 offset) == MAP_FAILED)
+		return -1;
+	keep_private(address, bytes);
+	return 0;
 }

@@ -159,3 +159,23 @@ void os_driver_unmap(struct os_driver *driver, void *address, u64 bytes)
 
 	os_driver_call(driver, CO_NR_UNMAP, &map);
 }
+
+/* A view of the section of physical memory goes as a whole; and colinux.sys gives NT nothing while a guest runs. */
+bool os_driver_can_hide(void)
+{
+	return false;
+}
+
+int os_driver_hide(struct os_driver *driver, void *address, u64 bytes)
+{
+	(void)driver, (void)address, (void)bytes;
+	SetLastError(ERROR_NOT_SUPPORTED);
+	return -1;
+}
+
+int os_driver_show(struct os_driver *driver, void *address, u64 offset, u64 bytes)
+{
+	(void)driver, (void)address, (void)offset, (void)bytes;
+	SetLastError(ERROR_NOT_SUPPORTED);
+	return -1;
+}

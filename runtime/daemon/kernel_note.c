@@ -164,7 +164,7 @@ int kernel_check_note(struct kernel_image *image, u64 elf_entry, struct error *e
 
 	if (image->is_i386)
 		entry = image->note.entry - image->note.page_offset;
-	if (!image->is_i386 && image->note.flags & ~(CO_NOTE_LA57 | CO_NOTE_BELOW_4G))
+	if (!image->is_i386 && image->note.flags & ~(CO_NOTE_LA57 | CO_NOTE_BELOW_4G | CO_NOTE_BALLOON))
 		return error_set(error, "%s: is an x86-64 kernel, and its colinux note says otherwise (flags 0x%x)",
 				 image->path, image->note.flags);
 	if (!in_image(image, entry, 1))

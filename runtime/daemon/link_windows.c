@@ -24,7 +24,7 @@ struct os_listener {
 	DWORD mode;
 	HANDLE name;		/* the event */
 	HANDLE wake, pipe;	/* pipe: the instance that waits for somebody */
-	struct pipe_request coming;
+	struct io_request coming;
 	bool has_come;
 };
 
@@ -110,7 +110,7 @@ static void begin_waiting(struct os_listener *listener)
 
 	for (vanished = 0; vanished < VANISHED_MAX; vanished++) {
 		ResetEvent(listener->coming.overlapped.hEvent);
-		if (pipe_request_begun(&listener->coming,
+		if (io_request_begun(&listener->coming,
 				       ConnectNamedPipe(listener->pipe, &listener->coming.overlapped)))
 			return;
 		listener->has_come = GetLastError() == ERROR_PIPE_CONNECTED;
@@ -123,13 +123,13 @@ static void begin_waiting(struct os_listener *listener)
 
 static bool somebody_has_come(struct os_listener *listener)
 {
-	enum pipe_outcome outcome;
+	enum io_outcome outcome;
 	u32 bytes;
 
 	if (listener->coming.pending) {
-		outcome = pipe_request_look(&listener->coming, listener->pipe, &bytes);
-		listener->has_come = outcome == PIPE_FINISHED;
-		if (outcome == PIPE_FAILED)
+		outcome = io_request_look(&listener->coming, listener->pipe, &bytes);
+		listener->has_come = outcome == IO_FINISHED;
+		if (outcome == IO_FAILED)
 			DisconnectNamedPipe(listener->pipe);
 	}
 	if (!listener->coming.pending && !listener->has_come)
@@ -148,7 +148,7 @@ struct os_listener *os_listener_open(const char *name, bool *taken, struct error
 	}
 	listener->pipe = INVALID_HANDLE_VALUE;
 	listener->wake = CreateEventW(NULL, FALSE, FALSE, NULL);
-	if (!run_pipe_path(listener->path, name) || !listener->wake || !pipe_request_new(&listener->coming)) {
+	if (!run_pipe_path(listener->path, name) || !listener->wake || !io_request_new(&listener->coming)) {
 		error_set(error, "a pipe for colinux-ctl: %s", os_last_error());
 		goto failed;
 	}
@@ -163,7 +163,7 @@ failed:
 
 void os_listener_close(struct os_listener *listener)
 {
-	pipe_request_end(&listener->coming, listener->pipe);
+	io_request_end(&listener->coming, listener->pipe);
 	if (listener->pipe != INVALID_HANDLE_VALUE)
 		CloseHandle(listener->pipe);
 	if (listener->wake)

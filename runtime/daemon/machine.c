@@ -180,6 +180,14 @@ static int attach_devices(struct machine *machine, struct error *error)
 	return 0;
 }
 
+static int start_balloon(struct machine *machine, struct error *error)
+{
+	balloon_open(&machine->balloon, &machine->vm);
+	if (!machine->options->balloon_auto || !balloon_keep(&machine->balloon, BALLOON_AUTO, error))
+		return 0;
+	return option_blame(option_find(machine->options, "balloon"), error);
+}
+
 static int start_programs(struct machine *machine, struct error *error)
 {
 	u32 i;
@@ -211,7 +219,7 @@ int machine_start(struct machine *machine, const struct options *options, struct
 	machine->started_ms = os_now_ms();
 	/* what can be wrong with files first, before memory is asked for */
 	if (open_disks(machine, error) || open_folders(machine, error) || open_nets(machine, error) ||
-	    load(machine, &start, error) || open_consoles(machine, error) ||
+	    load(machine, &start, error) || start_balloon(machine, error) || open_consoles(machine, error) ||
 	    open_further_consoles(machine, error) || attach_devices(machine, error) ||
 	    vm_start(&machine->vm, &start, error) || start_programs(machine, error))
 		return -1;

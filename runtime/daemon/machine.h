@@ -3,6 +3,7 @@
 #ifndef COLINUX_MACHINE_H
 #define COLINUX_MACHINE_H
 
+#include "balloon.h"
 #include "block.h"
 #include "cofs.h"
 #include "console.h"
@@ -23,6 +24,7 @@ struct machine {
 	struct cofs *folder[OPTIONS_FOLDERS];
 	struct net *net[OPTIONS_NETS];
 	struct rng *rng;
+	struct balloon balloon;
 	struct os_process *program[OPTIONS_PROGRAMS];
 	/* the vCPU thread */
 	struct os_thread vcpu;

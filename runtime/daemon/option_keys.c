@@ -56,7 +56,9 @@ const struct option_key option_keys[] = {
 		    "PROTOCOL:[ADDRESS:]HOST-PORT:GUEST-PORT[:COUNT], slashes\n"
 		    "between them; the host's address is 127.0.0.1 if none is given;\n"
 		    "colinux-ctl redirect changes them while the guest runs\n"
-		    "tuntap[,INTERFACE[,MAC]]  a tap interface of the host's\n"
+		    "tuntap[,INTERFACE[,MAC]]  a tap interface of the host's, on\n"
+		    "Windows an adapter of TAP-Windows by its connection's name;\n"
+		    "without one a new interface, or the first adapter that is free\n"
 		    "Without a MAC each gets one that is the same the next time" },
 	{ "ttys", KEY_NUMBERED, OPTIONS_SERIALS, "serial ports", true, .parse = parse_ttys,
 	  .usage = "ttysN=PATH[,LINE]",
@@ -90,6 +92,12 @@ const struct option_key option_keys[] = {
 		    "does not need: capabilities, files, system calls (default:\n"
 		    "on where that is possible, else a note says why not). off is\n"
 		    "for who looks for a fault in the daemon" },
+	{ "balloon", .parse = parse_balloon,
+	  .usage = "balloon=auto|off",
+	  .manual = "auto: the guest gives memory that it does not use back to the\n"
+		    "host, and takes it again when it needs it, as far as the host\n"
+		    "can spare that very memory (default: off; guests of Linux 6.1\n"
+		    "on Linux hosts). colinux-ctl balloon says how much it keeps" },
 	{ "scsi", KEY_NUMBERED, 128, "SCSI devices",
 	  .absent = "SCSI devices are not passed through any more; a disk of the host's is cobdN=/dev/sdX" },
 	{ "pci", KEY_NUMBERED, 128, "PCI devices",

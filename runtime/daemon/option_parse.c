@@ -142,6 +142,14 @@ int parse_sandbox(struct options *options, const struct option_given *given, str
 	return 0;
 }
 
+int parse_balloon(struct options *options, const struct option_given *given, struct error *error)
+{
+	options->balloon_auto = !strcmp(given->text, "auto");
+	if (!options->balloon_auto && strcmp(given->text, "off"))
+		return error_set(error, "expected auto or off");
+	return 0;
+}
+
 /* --- the guest's name --- */
 
 static bool is_name_letter(char c)

@@ -10,7 +10,7 @@ typedef int option_parser(struct options *options, const struct option_given *gi
 
 /* option_parse.c */
 option_parser parse_kernel, parse_initrd, parse_mem, parse_shutdown_timeout, parse_ttys, parse_exec;
-option_parser parse_cocon, parse_name, parse_sandbox;
+option_parser parse_cocon, parse_name, parse_sandbox, parse_balloon;
 /* option_disks.c */
 option_parser parse_cobd, parse_alias;
 void option_image_free(struct option_image *image);

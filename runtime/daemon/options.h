@@ -140,6 +140,7 @@ struct options {
 	struct option_net net[OPTIONS_NETS];
 	struct option_program program[OPTIONS_PROGRAMS];
 	enum option_sandbox sandbox;
+	bool balloon_auto;		/* balloon=auto */
 	struct option_size {
 		u16 columns, rows;	/* 0: not given */
 	} console[OPTIONS_CONSOLES];	/* cocon= is the first */

@@ -127,6 +127,14 @@ bool os_driver_reason(struct os_driver *driver, char *text, size_t size);
 /* Maps guest memory or the shared area (CO_MMAP_*); NULL: os_last_error(). */
 void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writable);
 void os_driver_unmap(struct os_driver *driver, void *address, u64 bytes);
+/*
+ * A part of a mapping of guest memory: hide puts memory of nobody's in its place, so that
+ * pointers into it stay good; show maps the driver's again. Both while other threads use the
+ * mapping. -1: as before; os_last_error(). Not every system can.
+ */
+bool os_driver_can_hide(void);
+int os_driver_hide(struct os_driver *driver, void *address, u64 bytes);
+int os_driver_show(struct os_driver *driver, void *address, u64 offset, u64 bytes);
 
 /* --- byte streams --- */
 

@@ -2,6 +2,8 @@
 /*
  * 9P2000.L: the messages of Linux's file system 9p. Numbers as in the Plan 9 manual
  * (section 5) and in the protocol description that diod, a server of it, comes with.
+ * 9P2000.u, which Linux before 2.6.34 speaks, is Plan 9's own 9P2000 with what Unix needs
+ * (as net/9p/protocol.c and fs/9p of Linux 2.6.33 read and write it).
  *
  * A message is size[4] type[1] tag[2] and what belongs to its type; numbers are
  * little-endian, a string is bytes[2] and so many bytes without a NUL.
@@ -38,16 +40,22 @@ enum {	/* what is asked; the answer's number is one higher */
 	P9_VERSION = 100,
 	P9_AUTH = 102,
 	P9_ATTACH = 104,
+	P9_RERROR = 107,	/* 9P2000.u */
 	P9_FLUSH = 108,
 	P9_WALK = 110,
+	P9_OPEN = 112,		/* 9P2000.u */
+	P9_CREATE = 114,	/* 9P2000.u */
 	P9_READ = 116,
 	P9_WRITE = 118,
 	P9_CLUNK = 120,
 	P9_REMOVE = 122,
+	P9_STAT = 124,		/* 9P2000.u */
+	P9_WSTAT = 126,		/* 9P2000.u */
 };
 
 #define P9_HEADER_BYTES		7u
 #define P9_ERROR_BYTES		11u
+#define P9_U_ERROR_BYTES	13u	/* with a text of no length */
 #define P9_QID_BYTES		13u
 #define P9_WALK_MAX		16u
 #define P9_NOFID		0xffffffffu
@@ -58,7 +66,7 @@ enum {	/* what is asked; the answer's number is one higher */
 /* Error numbers of Linux on x86, which a guest expects of any host. */
 enum {
 	P9_EPERM = 1, P9_ENOENT = 2, P9_EIO = 5, P9_ENXIO = 6, P9_EBADF = 9, P9_EAGAIN = 11,
-	P9_ENOMEM = 12, P9_EACCES = 13, P9_EEXIST = 17, P9_ENOTDIR = 20, P9_EISDIR = 21,
+	P9_ENOMEM = 12, P9_EACCES = 13, P9_EBUSY = 16, P9_EEXIST = 17, P9_ENOTDIR = 20, P9_EISDIR = 21,
 	P9_EINVAL = 22, P9_ENFILE = 23, P9_EROFS = 30, P9_ENAMETOOLONG = 36, P9_ENOLCK = 37,
 	P9_ENOTEMPTY = 39, P9_EPROTO = 71, P9_EMSGSIZE = 90, P9_EOPNOTSUPP = 95,
 };
@@ -93,6 +101,23 @@ enum {
 /* Tlock: status in the answer */
 #define P9_LOCK_SUCCESS		0u
 #define P9_LOCK_BLOCKED		1u
+
+/* 9P2000.u: Topen and Tcreate, mode */
+#define P9_U_ACCESS		03u	/* as FOLDER_ACCESS, but for: */
+#define P9_U_EXEC		03u
+#define P9_U_TRUNC		0x10u
+#define P9_U_REMOVE_ON_CLOSE	0x40u
+#define P9_U_APPEND		0x80u
+/* and what a file is, above its permissions */
+#define P9_DMDIR		0x80000000u
+#define P9_DMSYMLINK		0x02000000u
+#define P9_DMLINK		0x01000000u
+#define P9_DMDEVICE		0x00800000u
+#define P9_DMNAMEDPIPE		0x00200000u
+#define P9_DMSOCKET		0x00100000u
+#define P9_DMSETUID		0x00080000u
+#define P9_DMSETGID		0x00040000u
+#define P9_DMSETVTX		0x00010000u
 
 #define P9_STATFS_TYPE		0x01021997u
 

@@ -43,18 +43,28 @@ int p9_fid_add(struct p9_server *server, u32 number, u32 uid, struct folder_node
 	return 0;
 }
 
+void p9_origin_free(struct p9_server *server, struct p9_origin *origin)
+{
+	if (!origin)
+		return;
+	server->folder->ops->forget(server->folder, origin->dir);
+	free(origin);
+}
+
 static void let_go(struct p9_server *server, struct p9_fid *fid)
 {
 	if (fid->locked)
 		p9_locks_drop_fid(server, fid->number);
 	server->folder->ops->forget(server->folder, fid->node);
+	p9_origin_free(server, fid->origin);
 }
 
 void p9_fid_replace(struct p9_server *server, struct p9_fid *fid, struct folder_node *node)
 {
 	let_go(server, fid);
 	fid->node = node;
-	fid->opened = fid->locked = false;
+	fid->opened = fid->locked = fid->listed = false;
+	fid->origin = NULL;
 }
 
 void p9_fid_drop(struct p9_server *server, struct p9_fid *fid)

@@ -88,8 +88,7 @@ int p9_lcreate(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 	return put_opened(server, out, node);
 }
 
-/* How many bytes of data fit behind a count of 4 bytes. */
-static u32 data_room(const struct p9_out *out, u32 wanted)
+u32 p9_data_room(const struct p9_out *out, u32 wanted)
 {
 	u32 left = p9_left(out);
 
@@ -101,7 +100,7 @@ int p9_read(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 {
 	struct p9_fid *fid = p9_fid_find(server, p9_get32(in));
 	u64 offset = p9_get64(in);
-	u32 bytes = data_room(out, p9_get32(in));
+	u32 bytes = p9_data_room(out, p9_get32(in));
 	int got;
 
 	if (!p9_ended(in))
@@ -158,7 +157,7 @@ int p9_readdir(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 {
 	struct p9_fid *fid = p9_fid_find(server, p9_get32(in));
 	u64 offset = p9_get64(in);
-	u32 bytes = data_room(out, p9_get32(in));
+	u32 bytes = p9_data_room(out, p9_get32(in));
 	struct p9_out entries = { out->at + 4, out->at + 4, out->at + 4 + bytes, false };
 	int result;
 

@@ -10,15 +10,18 @@
 
 #include "p9_parts.h"
 
-#define VERSION		"9P2000.L"
-#define UNKNOWN		"unknown"
+static const char *const dialects[] = {
+	[P9_NO_DIALECT] = "unknown",
+	[P9_DIALECT_L] = "9P2000.L",
+	[P9_DIALECT_U] = "9P2000.u",
+};
 
 /* version(5): the guest begins anew. */
 static int version(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 {
 	u32 msize = p9_get32(in);
 	struct p9_text text = p9_get_text(in);
-	bool ours;
+	enum p9_dialect dialect;
 
 	if (!p9_ended(in))
 		return -P9_EPROTO;
@@ -27,12 +30,16 @@ static int version(struct p9_server *server, struct p9_in *in, struct p9_out *ou
 	if (msize > P9_MSIZE_MAX)
 		msize = P9_MSIZE_MAX;
 	p9_server_reset(server);
-	/* older dialects have other messages */
-	ours = text.bytes == strlen(VERSION) && !memcmp(text.at, VERSION, text.bytes);
-	if (ours)
+	/* Plan 9's own 9P2000 has no numbers of users, and no links: nobody here speaks that */
+	for (dialect = P9_DIALECT_U; dialect; dialect--)
+		if (text.bytes == strlen(dialects[dialect]) &&
+		    !memcmp(text.at, dialects[dialect], text.bytes))
+			break;
+	server->dialect = dialect;
+	if (dialect)
 		server->msize = msize;
 	p9_put32(out, msize);
-	p9_put_text(out, ours ? VERSION : UNKNOWN, strlen(ours ? VERSION : UNKNOWN));
+	p9_put_text(out, dialects[dialect], strlen(dialects[dialect]));
 	return 0;
 }
 
@@ -67,6 +74,7 @@ static int unsupported(struct p9_server *server, struct p9_in *in, struct p9_out
 	return -P9_EOPNOTSUPP;
 }
 
+/* Before there is a version, and with 9P2000.L. */
 static p9_request *const requests[256] = {
 	[P9_VERSION] = version,
 	[P9_AUTH] = auth,
@@ -98,6 +106,22 @@ static p9_request *const requests[256] = {
 	[P9_GETLOCK] = p9_getlock,
 };
 
+static p9_request *const requests_u[256] = {
+	[P9_VERSION] = version,
+	[P9_AUTH] = auth,
+	[P9_FLUSH] = flush,
+	[P9_ATTACH] = p9_attach,
+	[P9_WALK] = p9_walk,
+	[P9_CLUNK] = p9_clunk,
+	[P9_REMOVE] = p9_u_remove,
+	[P9_STAT] = p9_u_stat,
+	[P9_WSTAT] = p9_u_wstat,
+	[P9_OPEN] = p9_u_open,
+	[P9_CREATE] = p9_u_create,
+	[P9_READ] = p9_u_read,
+	[P9_WRITE] = p9_write,
+};
+
 int p9_put_node_qid(struct p9_server *server, struct p9_out *out, struct folder_node *node)
 {
 	struct folder_attr attr;
@@ -119,17 +143,35 @@ static u32 finish(struct p9_out *out, u8 type, u16 tag)
 	return bytes;
 }
 
+/* An answer of nothing but an error; there is room for it without a text. */
+static u32 finish_error(struct p9_out *out, bool is_u, int error, u16 tag)
+{
+	const char *text = p9_u_error(error);
+
+	out->at = out->start + P9_HEADER_BYTES;
+	out->full = false;
+	if (!is_u) {
+		p9_put32(out, error);
+		return finish(out, P9_RLERROR, tag);
+	}
+	p9_put_text(out, text, p9_left(out) < 2 + strlen(text) + 4 ? 0 : strlen(text));
+	p9_put32(out, error);
+	return finish(out, P9_RERROR, tag);
+}
+
 u32 p9_server_answer(struct p9_server *server, const u8 *request, u32 bytes, u8 *answer, u32 room)
 {
 	struct p9_in in = { request, request + bytes, false };
 	u32 size = p9_get32(&in), limit = server->msize ? server->msize : P9_MSIZE_MIN;
 	u8 type = p9_get8(&in);
 	u16 tag = p9_get16(&in);
-	p9_request *handle = requests[type];
+	/* the answer's, also where it is to a version, which may change it */
+	bool is_u = server->dialect == P9_DIALECT_U;
+	p9_request *handle = is_u ? requests_u[type] : requests[type];
 	struct p9_out out = { answer, answer + P9_HEADER_BYTES, answer, false };
 	int result;
 
-	if (in.bad || size != bytes || room < P9_ERROR_BYTES)
+	if (in.bad || size != bytes || room < (is_u ? P9_U_ERROR_BYTES : P9_ERROR_BYTES))
 		return 0;
 	out.end = answer + (room < limit ? room : limit);
 	server->stats.requests++;
@@ -141,15 +183,16 @@ u32 p9_server_answer(struct p9_server *server, const u8 *request, u32 bytes, u8 
 		result = -P9_EPROTO;
 	else
 		result = handle(server, &in, &out);
-	if (!result && out.full)
+	if (!result && out.full) {
 		result = -P9_EMSGSIZE;
+		/* what was not answered was not agreed on */
+		if (handle == version)
+			p9_server_reset(server);
+	}
 	if (!result)
 		return finish(&out, type + 1, tag);
 	server->stats.errors++;
-	out.at = answer + P9_HEADER_BYTES;
-	out.full = false;
-	p9_put32(&out, -result);
-	return finish(&out, P9_RLERROR, tag);
+	return finish_error(&out, is_u, -result, tag);
 }
 
 /* --- a server's life --- */
@@ -167,6 +210,7 @@ void p9_server_reset(struct p9_server *server)
 {
 	p9_fid_drop_all(server);
 	p9_locks_drop_all(server);
+	server->dialect = P9_NO_DIALECT;
 	server->msize = 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A server of 9P2000.L for one guest and one folder. It knows nothing of how messages
+ * A server of 9P2000.L and 9P2000.u for one guest and one folder. It knows nothing of how messages
  * come and go, and answers them one at a time, in the order in which they come.
  */
 #ifndef COLINUX_P9_SERVER_H

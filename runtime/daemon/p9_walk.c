@@ -2,6 +2,9 @@
 /* 9P: from the root to files, and what they are. */
 #include "p9_parts.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 int p9_attach(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 {
 	u32 number = p9_get32(in), uid;
@@ -21,39 +24,96 @@ int p9_attach(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 	return result ? result : p9_put_node_qid(server, out, node);
 }
 
-/*
- * Goes as many of the names as there are; the node that was reached, and how many. The
- * names were checked. ".." is not served: Linux never asks, and knows parents itself.
- */
-static int go(struct p9_server *server, struct folder_node *from, struct p9_in *in, u16 count,
-	      struct p9_out *out, struct folder_node **reached, u16 *steps)
+/* Where a walk has come to, and by which name of which directory (for 9P2000.u; else not kept). */
+struct reached {
+	struct folder_node *node;
+	struct p9_origin *origin;
+};
+
+static void let_go(struct p9_server *server, struct reached *reached)
+{
+	if (reached->node)
+		server->folder->ops->forget(server->folder, reached->node);
+	p9_origin_free(server, reached->origin);
+	*reached = (struct reached){ NULL, NULL };
+}
+
+/* The same file once more, by the same name. */
+static int begin(struct p9_server *server, const struct p9_fid *from, struct reached *reached)
 {
 	const struct folder_ops *ops = server->folder->ops;
-	struct folder_node *here, *next;
-	char name[256];
-	int result = ops->again(server->folder, from, &here);
+	struct p9_origin *origin;
+	int result = ops->again(server->folder, from->node, &reached->node);
 
-	if (result)
-		here = NULL;
+	if (result) {
+		reached->node = NULL;
+		return result;
+	}
+	if (!from->origin)
+		return 0;
+	origin = calloc(1, sizeof(*origin));
+	result = origin ? ops->again(server->folder, from->origin->dir, &origin->dir) : -P9_ENOMEM;
+	if (result) {
+		free(origin);
+		return result;
+	}
+	memcpy(origin->name, from->origin->name, sizeof(origin->name));
+	reached->origin = origin;
+	return 0;
+}
+
+/* From there to a name of it; where that cannot be, all stays. */
+static int step(struct p9_server *server, struct reached *reached, const char *name)
+{
+	const struct folder_ops *ops = server->folder->ops;
+	struct p9_origin *origin = NULL;
+	struct folder_node *next;
+	int result;
+
+	if (server->dialect == P9_DIALECT_U) {
+		origin = calloc(1, sizeof(*origin));
+		if (!origin)
+			return -P9_ENOMEM;
+		memcpy(origin->name, name, strlen(name));
+	}
+	result = ops->walk(server->folder, reached->node, name, &next);
+	if (result) {
+		free(origin);
+		return result;
+	}
+	p9_origin_free(server, reached->origin);
+	if (origin)
+		origin->dir = reached->node;
+	else
+		ops->forget(server->folder, reached->node);
+	*reached = (struct reached){ next, origin };
+	return 0;
+}
+
+/*
+ * Goes as many of the names as there are; what was reached, and how many. The
+ * names were checked. ".." is not served: Linux never asks, and knows parents itself.
+ */
+static int go(struct p9_server *server, const struct p9_fid *from, struct p9_in *in, u16 count,
+	      struct p9_out *out, struct reached *reached, u16 *steps)
+{
+	char name[256];
+	int result;
+
+	*reached = (struct reached){ NULL, NULL };
 	*steps = 0;
+	result = begin(server, from, reached);
 	while (!result && *steps < count) {
 		struct p9_text text = p9_get_text(in);
 
-		result = p9_name(&text, name) ? ops->walk(server->folder, here, name, &next) : -P9_ENOENT;
-		if (result)
-			break;
-		ops->forget(server->folder, here);
-		here = next;
-		result = p9_put_node_qid(server, out, here);
+		result = p9_name(&text, name) ? step(server, reached, name) : -P9_ENOENT;
+		if (!result)
+			result = p9_put_node_qid(server, out, reached->node);
 		if (!result)
 			++*steps;
 	}
-	if (*steps < count || result) {
-		if (here)
-			ops->forget(server->folder, here);
-		here = NULL;
-	}
-	*reached = here;
+	if (*steps < count || result)
+		let_go(server, reached);
 	return result;
 }
 
@@ -63,7 +123,7 @@ int p9_walk(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 	u16 count = p9_get16(in), steps, i;
 	struct p9_in names = *in;
 	struct p9_fid *fid = p9_fid_find(server, number);
-	struct folder_node *node;
+	struct reached reached;
 	u8 *counter = out->at;
 	int result;
 
@@ -74,21 +134,28 @@ int p9_walk(struct p9_server *server, struct p9_in *in, struct p9_out *out)
 	if (!fid || new == P9_NOFID || (new != number && p9_fid_find(server, new)))
 		return -P9_EBADF;
 	p9_put16(out, 0);
-	result = go(server, fid->node, &names, count, out, &node, &steps);
+	result = go(server, fid, &names, count, out, &reached, &steps);
 	/* walk(5): an error is told if the first name has one; else how far it went */
 	if (result && !steps)
 		return result;
 	if (out->full) {
-		if (node)
-			server->folder->ops->forget(server->folder, node);
+		let_go(server, &reached);
 		return -P9_EMSGSIZE;
 	}
 	counter[0] = steps;
-	if (!node)
+	if (!reached.node)
 		return 0;
-	if (new != number)
-		return p9_fid_add(server, new, fid->uid, node);
-	p9_fid_replace(server, fid, node);
+	if (new == number) {
+		p9_fid_replace(server, fid, reached.node);
+	} else {
+		result = p9_fid_add(server, new, fid->uid, reached.node);
+		if (result) {
+			p9_origin_free(server, reached.origin);
+			return result;
+		}
+		fid = p9_fid_find(server, new);
+	}
+	fid->origin = reached.origin;
 	return 0;
 }
 

@@ -7,8 +7,6 @@
 
 #include <winternl.h>
 
-#include "text_windows.h"
-
 #define LINK_BYTES	4096u	/* of a request */
 #define GONE_MS		500u	/* how often a peer is looked for where no request tells */
 
@@ -23,58 +21,11 @@ struct pipe_local {
 struct os_link {
 	HANDLE pipe;
 	bool gone;
-	struct pipe_request reading, writing;
+	struct io_request reading, writing;
 	u32 at, used;		/* of in[]: read, and not yet asked for */
 	u32 written;		/* and not yet told */
 	char in[LINK_BYTES], out[LINK_BYTES];
 };
-
-/* --- requests --- */
-
-bool pipe_request_new(struct pipe_request *request)
-{
-	memset(request, 0, sizeof(*request));
-	request->overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
-	return request->overlapped.hEvent;
-}
-
-void pipe_request_end(struct pipe_request *request, HANDLE pipe)
-{
-	BOOL (WINAPI *cancel)(HANDLE, OVERLAPPED *) = windows_newer(L"kernel32.dll", "CancelIoEx");
-	DWORD done;
-
-	if (request->pending) {
-		/* Another thread's: Windows before Vista has cancelled it when that thread ended. */
-		if (cancel)
-			cancel(pipe, &request->overlapped);
-		else
-			CancelIo(pipe);
-		GetOverlappedResult(pipe, &request->overlapped, &done, TRUE);
-	}
-	if (request->overlapped.hEvent)
-		CloseHandle(request->overlapped.hEvent);
-}
-
-bool pipe_request_begun(struct pipe_request *request, BOOL begun)
-{
-	request->pending = begun || GetLastError() == ERROR_IO_PENDING;
-	return request->pending;
-}
-
-enum pipe_outcome pipe_request_look(struct pipe_request *request, HANDLE pipe, u32 *bytes)
-{
-	DWORD done = 0;
-
-	if (!GetOverlappedResult(pipe, &request->overlapped, &done, FALSE)) {
-		if (GetLastError() == ERROR_IO_INCOMPLETE)
-			return PIPE_UNDER_WAY;
-		request->pending = false;
-		return PIPE_FAILED;
-	}
-	request->pending = false;
-	*bytes = done;
-	return PIPE_FINISHED;
-}
 
 /* --- the link --- */
 
@@ -82,7 +33,7 @@ struct os_link *pipe_link_new(HANDLE pipe)
 {
 	struct os_link *link = calloc(1, sizeof(*link));
 
-	if (!link || !pipe_request_new(&link->reading) || !pipe_request_new(&link->writing)) {
+	if (!link || !io_request_new(&link->reading) || !io_request_new(&link->writing)) {
 		if (link && link->reading.overlapped.hEvent)
 			CloseHandle(link->reading.overlapped.hEvent);
 		free(link);
@@ -99,7 +50,7 @@ static void begin_reading(struct os_link *link)
 		return;
 	link->at = link->used = 0;
 	ResetEvent(link->reading.overlapped.hEvent);
-	if (!pipe_request_begun(&link->reading,
+	if (!io_request_begun(&link->reading,
 				ReadFile(link->pipe, link->in, LINK_BYTES, NULL, &link->reading.overlapped)))
 		link->gone = true;
 }
@@ -107,9 +58,9 @@ static void begin_reading(struct os_link *link)
 static void look(struct os_link *link)
 {
 	if (link->reading.pending)
-		link->gone |= pipe_request_look(&link->reading, link->pipe, &link->used) == PIPE_FAILED;
+		link->gone |= io_request_look(&link->reading, link->pipe, &link->used) == IO_FAILED;
 	if (link->writing.pending)
-		link->gone |= pipe_request_look(&link->writing, link->pipe, &link->written) == PIPE_FAILED;
+		link->gone |= io_request_look(&link->writing, link->pipe, &link->written) == IO_FAILED;
 	begin_reading(link);
 }
 
@@ -159,7 +110,7 @@ long os_link_write(struct os_link *link, const void *buffer, size_t bytes)
 		bytes = bytes < LINK_BYTES ? bytes : LINK_BYTES;
 		memcpy(link->out, buffer, bytes);
 		ResetEvent(link->writing.overlapped.hEvent);
-		if (!pipe_request_begun(&link->writing,
+		if (!io_request_begun(&link->writing,
 					WriteFile(link->pipe, link->out, bytes, NULL, &link->writing.overlapped)))
 			link->gone = true;
 	}
@@ -172,8 +123,8 @@ long os_link_write(struct os_link *link, const void *buffer, size_t bytes)
 /* What has been written stays there for a peer that reads it later. */
 void os_link_close(struct os_link *link)
 {
-	pipe_request_end(&link->reading, link->pipe);
-	pipe_request_end(&link->writing, link->pipe);
+	io_request_end(&link->reading, link->pipe);
+	io_request_end(&link->writing, link->pipe);
 	CloseHandle(link->pipe);
 	free(link);
 }

@@ -9,23 +9,8 @@
 #ifndef COLINUX_PIPE_LINK_WINDOWS_H
 #define COLINUX_PIPE_LINK_WINDOWS_H
 
+#include "io_request_windows.h"
 #include "os_link.h"
-
-struct pipe_request {
-	OVERLAPPED overlapped;	/* with an event of its own */
-	bool pending;
-};
-
-/* False: no memory. */
-bool pipe_request_new(struct pipe_request *request);
-/* Gives it up. The system has no more to do with it afterwards. */
-void pipe_request_end(struct pipe_request *request, HANDLE pipe);
-/* What ReadFile() and the like have said of its beginning. False: it has failed, see GetLastError(). */
-bool pipe_request_begun(struct pipe_request *request, BOOL begun);
-
-enum pipe_outcome { PIPE_UNDER_WAY, PIPE_FINISHED, PIPE_FAILED };
-/* Of a pending one; it is pending no more when it is not PIPE_UNDER_WAY. */
-enum pipe_outcome pipe_request_look(struct pipe_request *request, HANDLE pipe, u32 *bytes);
 
 /* How many there are of a pipe that we make; 0: that is not known. */
 u32 pipe_instances(HANDLE pipe);

@@ -56,6 +56,9 @@ static bool serve(struct machine *machine, const struct co_run *run)
 	case CO_R_CONSOLE:
 		early_text(machine);
 		return false;
+	case CO_R_CHUNK:
+		return balloon_asked(&machine->balloon, machine->device, machine->ndevices, run->arg[0],
+				     run->arg[1], end);
 	case CO_R_SHUTDOWN:
 	case CO_R_HALT:
 		log_note("the guest %s", run->reason == CO_R_HALT ? "halted" : "powered off");

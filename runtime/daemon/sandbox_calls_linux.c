@@ -106,7 +106,8 @@ static const struct row driver[] = {
 	CALL_IF(ioctl, IS(1, CO_IOC_VERSION)), CALL_IF(ioctl, IS(1, CO_IOC_CREATE)),
 	CALL_IF(ioctl, IS(1, CO_IOC_START)), CALL_IF(ioctl, IS(1, CO_IOC_RUN)),
 	CALL_IF(ioctl, IS(1, CO_IOC_IRQ)), CALL_IF(ioctl, IS(1, CO_IOC_KICK)),
-	CALL_IF(ioctl, IS(1, CO_IOC_STATS)),
+	CALL_IF(ioctl, IS(1, CO_IOC_STATS)), CALL_IF(ioctl, IS(1, CO_IOC_CHUNK)),
+	CALL_IF(ioctl, IS(1, CO_IOC_BALLOON)),
 };
 
 static const struct row terminals[] = {

@@ -100,7 +100,7 @@ int os_driver_install(struct error *error)
 	_snwprintf(quoted, sizeof(quoted) / sizeof(*quoted), L"\\??\\%ls", path);
 	if (open_manager(SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE, &manager, error))
 		return -1;
-	service = CreateServiceW(manager, driver_name, L"Cooperative Linux", SERVICE_START | DELETE,
+	service = CreateServiceW(manager, driver_name, L"Cooperative Linux driver", SERVICE_START | DELETE,
 				 SERVICE_KERNEL_DRIVER, SERVICE_DEMAND_START, SERVICE_ERROR_NORMAL,
 				 quoted, NULL, NULL, NULL, NULL, NULL);
 	failure = GetLastError();
@@ -138,7 +138,22 @@ static bool stop_service(SC_HANDLE service)
 	return false;
 }
 
-static int remove_service(const wchar_t *wide, const char *what, int no_such_code, struct error *error)
+/* Was it made by --install-service? Windows' own services are not to be lost by a slip. */
+static bool runs_guest(SC_HANDLE service)
+{
+	static union {
+		QUERY_SERVICE_CONFIGW config;
+		BYTE bytes[8192];	/* never more: QueryServiceConfig */
+	} about;
+	DWORD needed;
+
+	return QueryServiceConfigW(service, &about.config, sizeof(about), &needed) &&
+	       wcsstr(about.config.lpBinaryPathName, L" \"--run-service\" ");
+}
+
+enum service_kind { OF_DRIVER, OF_GUEST };
+
+static int remove_service(const wchar_t *wide, const char *what, enum service_kind kind, struct error *error)
 {
 	SC_HANDLE manager, service;
 	bool stopped, deleted;
@@ -146,13 +161,17 @@ static int remove_service(const wchar_t *wide, const char *what, int no_such_cod
 
 	if (open_manager(SC_MANAGER_CONNECT, &manager, error))
 		return -1;
-	service = OpenServiceW(manager, wide, SERVICE_STOP | SERVICE_QUERY_STATUS | DELETE);
+	service = OpenServiceW(manager, wide, SERVICE_STOP | SERVICE_QUERY_STATUS | SERVICE_QUERY_CONFIG | DELETE);
 	failure = GetLastError();
 	CloseServiceHandle(manager);
 	if (!service && failure == ERROR_SERVICE_DOES_NOT_EXIST)
-		return error_set_code(error, no_such_code, "%s is not installed", what);
+		return error_set_code(error, kind == OF_DRIVER ? EXIT_NO_DRIVER : EXIT_OTHER, "%s is not installed", what);
 	if (!service)
 		return error_set(error, "removing %s: %s", what, windows_error(failure));
+	if (kind == OF_GUEST && !runs_guest(service)) {
+		CloseServiceHandle(service);
+		return error_set(error, "%s runs no guest of ours (--install-service has not made it): it stays", what);
+	}
 	stopped = stop_service(service);
 	deleted = DeleteService(service);
 	failure = GetLastError();
@@ -167,7 +186,7 @@ static int remove_service(const wchar_t *wide, const char *what, int no_such_cod
 
 int os_driver_remove(struct error *error)
 {
-	return remove_service(driver_name, "the driver", EXIT_NO_DRIVER, error);
+	return remove_service(driver_name, "the driver", OF_DRIVER, error);
 }
 
 /* --- a guest as a service --- */
@@ -250,7 +269,8 @@ int os_service_install(const char *name, int argc, char **argv, struct error *er
 	}
 	free(wide);
 	CloseServiceHandle(manager);
-	if (!service && failure == ERROR_SERVICE_EXISTS)
+	/* the latter: its name is what the list of services calls another one */
+	if (!service && (failure == ERROR_SERVICE_EXISTS || failure == ERROR_DUPLICATE_SERVICE_NAME))
 		return error_set(error, "there is a service %s already; --remove-service first, or give another name",
 				 name);
 	if (!service)
@@ -269,7 +289,7 @@ int os_service_remove(const char *name, struct error *error)
 	if (!wide)
 		return error_set(error, "out of memory");
 	snprintf(what, sizeof(what), "the service %.280s", name);
-	result = remove_service(wide, what, EXIT_OTHER, error);
+	result = remove_service(wide, what, OF_GUEST, error);
 	free(wide);
 	return result;
 }

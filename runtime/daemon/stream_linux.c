@@ -5,7 +5,7 @@
  *
  *	a port or other character device	POLLHUP, comes back by itself
  *	a terminal				POLLHUP, EIO: open it again
-	a pty					the same, if its path now leads to another one
+ *	a pty					the same, if its path now leads to another one
  *	a socket				end of file: connect again
  *	a FIFO					POLLERR: no reader yet, or not any more
  *	stdin, stdout				end of file, EPIPE: for good
@@ -39,6 +39,7 @@ enum kind { KIND_NOTHING, KIND_FILE, KIND_DEVICE, KIND_TERMINAL, KIND_FIFO, KIND
 struct half {
 	int fd;			/* -1: none */
 	enum kind kind;
+	bool waits;		/* a write of more than there is room for does not return */
 	bool ended;		/* for good */
 	u64 away_until;		/* 0: the peer is there */
 	short seen;		/* what poll() said last */
@@ -78,6 +79,7 @@ static void set_half(struct half *half, int fd)
 	memset(half, 0, sizeof(*half));
 	half->fd = fd;
 	half->kind = kind_of(fd);
+	half->waits = fd >= 0 && !(fcntl(fd, F_GETFL) & O_NONBLOCK);
 }
 
 static struct os_stream *new_stream(struct error *error)
@@ -466,7 +468,7 @@ size_t os_stream_write(struct os_stream *stream, const void *buffer, size_t byte
 {
 	struct half *half = &stream->out;
 	/* what a terminal and a pipe surely take once poll() says so */
-	size_t most = half->kind == KIND_TERMINAL ? 256 : 4096;
+	size_t sure = half->kind == KIND_TERMINAL ? 256 : 4096;
 	ssize_t done;
 
 	if (!half_there(half))
@@ -474,7 +476,7 @@ size_t os_stream_write(struct os_stream *stream, const void *buffer, size_t byte
 	if (half->kind == KIND_SOCKET)
 		done = send(half->fd, buffer, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
 	else
-		done = write(half->fd, buffer, bytes < most ? bytes : most);
+		done = write(half->fd, buffer, half->waits && bytes > sure ? sure : bytes);
 	if (done >= 0)
 		return done;
 	if (only_now(errno))

@@ -144,6 +144,20 @@ void vm_post_events(struct vm *vm, u32 events)
 	call_irq(vm, &irq);
 }
 
+enum os_call vm_balloon(struct vm *vm, u32 chunks)
+{
+	struct co_balloon balloon = { .size = sizeof(balloon), .chunks = chunks };
+
+	return os_driver_call(vm->driver, CO_NR_BALLOON, &balloon);
+}
+
+enum os_call vm_chunk(struct vm *vm, u32 what, u64 address)
+{
+	struct co_chunk_op chunk = { .size = sizeof(chunk), .op = what, .phys = address };
+
+	return os_driver_call(vm->driver, CO_NR_CHUNK, &chunk);
+}
+
 void vm_kick(struct vm *vm)
 {
 	os_driver_call(vm->driver, CO_NR_KICK, NULL);

@@ -42,6 +42,10 @@ enum os_call vm_run(struct vm *vm, struct co_run *run);
 void vm_raise(struct vm *vm, u32 virq);
 /* Any thread: posts CO_EVENT_* bits. */
 void vm_post_events(struct vm *vm, u32 events);
+/* Any thread: how many chunks are to be with the host, or CO_BALLOON_AUTO. */
+enum os_call vm_balloon(struct vm *vm, u32 chunks);
+/* The thread that runs the guest, when that left with CO_R_CHUNK: so be it. */
+enum os_call vm_chunk(struct vm *vm, u32 what, u64 address);
 /* Any thread: makes RUN return. */
 void vm_kick(struct vm *vm);
 /* False: the driver could not tell. */

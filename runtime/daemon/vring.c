@@ -56,6 +56,22 @@ const char *vring_setup(struct vring *ring, const struct guest_memory *memory,
 	return NULL;
 }
 
+static bool overlaps(const void *part, u64 part_bytes, const void *start, u64 bytes)
+{
+	uintptr_t a = (uintptr_t)part, b = (uintptr_t)start;
+
+	return a < b + bytes && b < a + part_bytes;
+}
+
+bool vring_overlaps(const struct vring *ring, const void *start, u64 bytes)
+{
+	u32 size = ring->size;
+
+	return size && (overlaps(ring->desc, size * sizeof(struct vring_desc), start, bytes) ||
+			overlaps(ring->avail, 6 + 2 * size, start, bytes) ||
+			overlaps(ring->used, 6 + USED_ENTRY_BYTES * size, start, bytes));
+}
+
 static enum vring_pop broken(struct vring *ring, const char *what, u64 value)
 {
 	snprintf(ring->problem, sizeof(ring->problem), "%s (0x%llx)", what,

@@ -45,6 +45,8 @@ enum vring_pop { VRING_EMPTY, VRING_CHAIN, VRING_BROKEN };
  */
 const char *vring_setup(struct vring *ring, const struct guest_memory *memory,
 			const struct co_vq *queue, u32 size_max, u64 features);
+/* Does any part of it lie in these bytes? One that is not set up lies nowhere. */
+bool vring_overlaps(const struct vring *ring, const void *start, u64 bytes);
 
 /*
  * Takes the next available chain; every buffer in it is guest memory, at most

@@ -51,9 +51,15 @@ struct wire {
 
 /*
  * A network interface of the host's (tap); name NULL: a new one, named by the
- * host. NULL: see error. `device` ("eth0") is for messages and outlives the wire.
+ * host (on Windows, where they are there before, the first that is free). NULL: see error. `device` ("eth0") is for messages and outlives the wire.
  */
 struct wire *wire_open_tap(const char *device, const char *name, struct error *error);
+
+/*
+ * --check: which one that would be, in words, without opening it; "": nobody can tell.
+ * -1: see error.
+ */
+int tap_look(const char *name, char *text, size_t bytes, struct error *error);
 
 /* Linux: a descriptor of it, by whatever process; -1: see error. */
 int tap_make(const char *device, const char *name, struct error *error);

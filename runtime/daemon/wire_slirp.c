@@ -233,6 +233,25 @@ static struct in_addr address(u8 a, u8 b, u8 c, u8 d)
 	return (struct in_addr){ .s_addr = htonl((u32)a << 24 | b << 16 | c << 8 | d) };
 }
 
+/* Why a port cannot be opened: errno, which Windows' C library has few words for. */
+static const char *why_not(int code)
+{
+#ifdef _WIN32
+	switch (code) {
+	case EADDRINUSE:
+		return "Address already in use";
+	case EADDRNOTAVAIL:
+		return "this computer has no such address";
+	case EACCES:
+		return "Windows keeps this port (netsh interface ipv4 show excludedportrange)";
+	}
+#else
+	if (code == EACCES)
+		return "Permission denied (ports below 1024 are root's)";
+#endif
+	return strerror(code);
+}
+
 /* The first `count` ports of a redirection. */
 static void close_some(struct wire *wire, const struct option_redirect *redirect, u32 count)
 {
@@ -260,9 +279,8 @@ static int slirp_open_ports(struct wire *wire, const struct option_redirect *red
 				       address(at[0], at[1], at[2], at[3]), redirect->host + i,
 				       address(0, 0, 0, 0), redirect->guest + i))
 			continue;
-		error_set(error, "%s port %u at %u.%u.%u.%u: %s%s", redirect->udp ? "udp" : "tcp",
-			  redirect->host + i, at[0], at[1], at[2], at[3], strerror(errno),
-			  errno == EACCES ? " (ports below 1024 are root's)" : "");
+		error_set(error, "%s port %u at %u.%u.%u.%u: %s", redirect->udp ? "udp" : "tcp",
+			  redirect->host + i, at[0], at[1], at[2], at[3], why_not(errno));
 		close_some(wire, redirect, i);
 		return -1;
 	}
@@ -325,7 +343,7 @@ struct wire *wire_open_slirp(const char *device, const struct option_net *net, s
 	return &slirp->wire;
 }
 
-#else	/* without libslirp: hosts that it is not built for */
+#else	/* its source was not declared */
 
 struct wire *wire_open_slirp(const char *device, const struct option_net *net, struct error *error)
 {

@@ -5,15 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "balloon.h"
 #include "disk.h"
 #include "guest_names.h"
 #include "option_keys.h"
 #include "sandbox.h"
+#include "wire.h"
 
 struct found {
 	struct kernel_image image;	/* closed again */
 	u64 initrd_bytes;
 	u64 disk_bytes[OPTIONS_DISKS];
+	char tap[OPTIONS_NETS][400];	/* which one of the host's; "": not known, or none */
 	char cmdline[OPTIONS_CMDLINE_SIZE];
 };
 
@@ -63,6 +66,13 @@ static int look_at_folder(const struct option_folder *wanted, struct error *erro
 	return 0;
 }
 
+static int look_at_net(const struct option_net *net, char *text, size_t bytes, struct error *error)
+{
+	if (!net->given || net->kind != NET_TUNTAP || !tap_look(net->tap, text, bytes, error))
+		return 0;
+	return option_blame(net->given, error);
+}
+
 static int look(const struct options *options, struct found *found, struct error *error)
 {
 	enum guest_kind kind = GUEST_VIRTIO;
@@ -74,6 +84,11 @@ static int look(const struct options *options, struct found *found, struct error
 		result = error_add(error, &one);
 	else
 		kind = guest_kind(&found->image);
+	if (options->balloon_auto && !result && balloon_refusal(found->image.note.flags)) {
+		error_set(&one, "%s", balloon_refusal(found->image.note.flags));
+		option_blame(option_find(options, "balloon"), &one);
+		result = error_add(error, &one);
+	}
 	if (options->initrd.text &&
 	    look_at_file(option_find(options, "initrd"), options->initrd.text, OS_READ, false,
 			 &found->initrd_bytes, &one))
@@ -86,6 +101,9 @@ static int look(const struct options *options, struct found *found, struct error
 	}
 	for (i = 0; i < OPTIONS_FOLDERS; i++)
 		if (options->folder[i].path && look_at_folder(&options->folder[i], &one))
+			result = error_add(error, &one);
+	for (i = 0; i < OPTIONS_NETS; i++)
+		if (look_at_net(&options->net[i], found->tap[i], sizeof(found->tap[i]), &one))
 			result = error_add(error, &one);
 	if (guest_cmdline(options, kind, found->cmdline, &one))
 		result = error_add(error, &one);
@@ -114,7 +132,7 @@ static void print_disk(const struct options *options, const struct found *found,
 }
 
 /* Keys that have nothing to be opened beforehand, as they were given. */
-static void print_others(const struct options *options)
+static void print_others(const struct options *options, const struct found *found)
 {
 	static const char *const shown[] = { "kernel", "initrd", "mem", "cobd", "hd", "sd", "sandbox" };
 	const struct option_given *given;
@@ -124,8 +142,12 @@ static void print_others(const struct options *options)
 		for (i = 0; i < sizeof(shown) / sizeof(*shown); i++)
 			if (!strcmp(given->row->name, shown[i]))
 				break;
-		if (i == sizeof(shown) / sizeof(*shown))
-			printf("%s: %s\n", given->key, given->text);
+		if (i < sizeof(shown) / sizeof(*shown))
+			continue;
+		printf("%s: %s", given->key, given->text);
+		if (given->index < OPTIONS_NETS && given == options->net[given->index].given && found->tap[given->index][0])
+			printf(" (%s)", found->tap[given->index]);
+		putchar('\n');
 	}
 }
 
@@ -147,7 +169,7 @@ int would_run(const struct options *options, struct error *error)
 	for (i = 0; i < OPTIONS_DISKS; i++)
 		if (options->disk[i].image.path)
 			print_disk(options, &found, i);
-	print_others(options);
+	print_others(options, &found);
 	printf("sandbox: %s\nmemory: %u MiB\ncommand line: %s\n", sandbox_would_be(options),
 	       options->mem_mib, found.cmdline);
 	return 0;

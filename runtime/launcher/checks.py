@@ -387,11 +387,12 @@ NAMES = GuestCheck("names", lambda facts: disknames.script(facts.disk_names), ju
 
 
 def judge_folder(status: int, output: str, facts: Facts) -> Judged:
-    expect = Expect([*folders.wrong(status, output, values(output))])
-    return expect.judged(f"{folders.TRIED} things that a file system must do, and must not")
+    lacks = facts.traits.folder_lacks
+    expect = Expect([*folders.wrong(status, output, values(output), lacks)])
+    return expect.judged(f"{folders.tried(lacks)} things that a file system must do, and must not")
 
 
-FOLDER = GuestCheck("folder", lambda facts: folders.SCRIPT, judge_folder)
+FOLDER = GuestCheck("folder", lambda facts: folders.script(facts.traits.folder_lacks), judge_folder)
 
 # --- network -----------------------------------------------------------------------------------------
 

@@ -127,27 +127,37 @@ def reboot(lab: Lab, guest: Guest, expect: Expect, how: Callable[[Lab, Guest, Ex
     return f"rebooted in {guest.boot_seconds or 0:.1f} s"
 
 
-def control(lab: Lab, guests: Sequence[Guest]) -> None:
-    """The check `control`."""
+def each(lab: Lab, guests: Sequence[Guest], check: str, do: Callable[[Guest, Expect], str]) -> None:
+    """A check of every guest; `do` says what it saw, and raises Refused where colinux-ctl would not."""
     for guest in guests:
         watch, expect = Stopwatch(), Expect()
         try:
-            text = look(lab, guest, expect)
-            type_at_console(lab, guest, expect)
-            for how in (asked_for, by_itself):
-                text += f"; {reboot(lab, guest, expect, how)}"
+            text = do(guest, expect)
         except Refused as refused:
             text = str(refused)
             expect.that(False, text)
         judged = expect.judged(text)
-        name = "control" + (f"@{guest.slot}" if len(guests) > 1 else "")
+        name = check + (f"@{guest.slot}" if len(guests) > 1 else "")
         lab.report.add(name, judged.good, judged.text, watch.seconds)
+
+
+def control(lab: Lab, guests: Sequence[Guest]) -> None:
+    """The check `control`."""
+
+    def do(guest: Guest, expect: Expect) -> str:
+        text = look(lab, guest, expect)
+        type_at_console(lab, guest, expect)
+        for how in (asked_for, by_itself):
+            text += f"; {reboot(lab, guest, expect, how)}"
+        return text
+
+    each(lab, guests, "control", do)
 
 
 def stop(lab: Lab, guests: Sequence[Guest]) -> None:
     """The check `stop`: asked for on the host, the guest's own shutdown is clean."""
-    for guest in guests:
-        watch, expect = Stopwatch(), Expect()
+
+    def do(guest: Guest, expect: Expect) -> str:
         try:
             event = ask(lab, f"stop {guest.name}", lab.check_limit)
             expect.that(event == {"event": "ended", "exit_code": 0, "reason": ""}, f"it came to {event}")
@@ -155,7 +165,7 @@ def stop(lab: Lab, guests: Sequence[Guest]) -> None:
             expect.that(False, str(refused))
         status = guest.wait_end(lab.check_limit)
         expect.that(status == 0, f"the daemon ended with {status}\n{last_lines(guest.daemon)}")
-        judged = expect.judged("the daemon ended with 0")
-        name = "stop" + (f"@{guest.slot}" if len(guests) > 1 else "")
-        lab.report.add(name, judged.good, judged.text, watch.seconds)
         guest.stop()
+        return "the daemon ended with 0"
+
+    each(lab, guests, "stop", do)

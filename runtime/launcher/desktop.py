@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from runtime.launcher import screen
 from runtime.launcher.guest import Guest
 from runtime.launcher.lab import Lab
-from runtime.launcher.network import wait_ready
 from runtime.launcher.report import Stopwatch
+from runtime.launcher.servers import serving
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -80,14 +80,9 @@ def prepare(lab: Lab) -> None:
 @contextmanager
 def around(lab: Lab, guests: Sequence[Guest]) -> Iterator[None]:
     """The X server; after the guest's other checks programs are started and looked at."""
-    server = lab.host.start(SERVER)
-    try:
-        wait_ready(lab, server, "the test host's X server")
+    with serving(lab, "the test host's X server", SERVER):
         yield
         shown(lab, guests[0])
-    finally:
-        lab.host.agent.kill(server)
-        lab.host.pump.until(lambda: server.ended, 10 * lab.setting.factor)
 
 
 def shown(lab: Lab, guest: Guest) -> None:

@@ -2,9 +2,9 @@
 """A machine that somebody lives in: a Debian from a configuration file in coLinux's language (conf/lived-in.conf).
 
 Its owner installs packages, clones a project into a folder of the host's and builds it there, comes in by ssh, sits
-at two consoles. The test host has a web server for it: with a Debian archive of a few packages, which is not signed
-(the guest is told to trust it), and with what is in the folder's www. Its ssh client is Debian's dropbear. This is
-what is done in the guest; livedin_host.py has what the host does.
+at two consoles. The test host has a web server for it: with a Debian archive of a few packages, signed by a key
+that lies in the folder, and with what is in the folder's www. Its ssh client is Debian's dropbear. This is what is done
+in the guest; livedin_host.py has what the host does.
 """
 
 from __future__ import annotations
@@ -24,21 +24,32 @@ WEB = f"http://10.0.2.2:{WEB_PORT}"
 CHROOT = "/tmp/ssh-client"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
-# What is to be installed is nowhere but in the archive.
+# The archive's key, where the host lays it; and where the guest's owner puts it.
+KEY = f"{FOLDER}/archive-key.asc"
+KEPT = "/etc/apt/keyrings/host.asc"
+
+# What is to be installed is nowhere but in the archive, which nobody believes before its key is there.
 APT = Traffic(
     f"""
 export DEBIAN_FRONTEND=noninteractive
 command -v make tcc && exit 9
-echo 'deb [trusted=yes] {WEB}/apt ./' > /etc/apt/sources.list
+mkdir -p /mnt/host /etc/apt/keyrings
+mount -t cofs cofs0 /mnt/host || exit
+echo 'deb [signed-by={KEPT}] {WEB}/apt ./' > /etc/apt/sources.list
+apt-get update || echo unsigned=refused
+install -m 644 /mnt/host/{KEY.rpartition("/")[2]} {KEPT}
 apt-get update || exit
 echo update=done
 apt-get install -y --no-install-recommends make tcc || exit
 dpkg-query -W -f '${{Package}}=${{Status}}\\n' make tcc
 echo runs=$(tcc -v | cut -d' ' -f1-2)
 """,
-    {"update": "done", "make": "install ok installed", "tcc": "install ok installed", "runs": "tcc version"},
-    f"apt-get update and install of make and tcc, from {WEB}",
-)
+    {
+        "unsigned": "refused", "update": "done", "make": "install ok installed", "tcc": "install ok installed",
+        "runs": "tcc version",
+    },
+    f"apt-get update and install of make and tcc, from {WEB}, by the key of that archive",
+)  # fmt: skip
 
 # The project begins on the guest's disk; its bare clone is what the host's web server shows.
 GIT = Traffic(
@@ -46,7 +57,7 @@ GIT = Traffic(
 set -e
 export HOME=/root
 mkdir -p /mnt/host
-mount -t cofs cofs0 /mnt/host
+mountpoint -q /mnt/host || mount -t cofs cofs0 /mnt/host
 git config --global user.name owner
 git config --global user.email owner@colinux.test
 git init -q -b main /root/project

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from runtime.launcher import archivekey
 from runtime.launcher.guest import Guest
 from runtime.launcher.host import CONSOLE
 from runtime.launcher.lab import Lab
-from runtime.launcher.livedin import ARCHIVE, BOOT_ID, CHROOT, CLIENT, FOLDER, SSH_PORT, WEB_PORT
-from runtime.launcher.network import wait_ready
+from runtime.launcher.livedin import ARCHIVE, BOOT_ID, CHROOT, CLIENT, FOLDER, KEY, SSH_PORT, WEB_PORT
 from runtime.launcher.report import Stopwatch
+from runtime.launcher.servers import serving
 
 # The host's public key is brought by the folder, as a person would.
 LET_IN = """
@@ -48,24 +49,34 @@ wait $server
 AFTERWARDS = f"rm -f /tmp/by-ssh; umount {CHROOT}/dev; rm -rf {CHROOT} {FOLDER}"
 
 
+PACKAGES = f"cd {FOLDER}/www/apt; sha256sum < Packages; wc -c < Packages"
+
+SIGNED = f"""
+cat > {FOLDER}/www/apt/InRelease <<'END'
+{{release}}
+END
+cat > {KEY} <<'END'
+{{key}}
+END
+"""
+
+
 def prepare(lab: Lab) -> None:
-    """The archive, the ssh client and its key, the folder."""
+    """The archive and its key, the ssh client and its own, the folder."""
     lab.host.ask(PREPARE, 120)
+    digest, _, size = lab.host.ask(PACKAGES).split()
+    signed = archivekey.sign(digest, int(size))
+    lab.host.ask(SIGNED.format(release=signed.release.strip(), key=signed.key.strip()))
 
 
 @contextmanager
 def around(lab: Lab, guests: Sequence[Guest]) -> Iterator[None]:
     """The web server; afterwards what is done from the host: its own look at the folder, ssh, consoles."""
-    server = lab.host.start(SERVER)
-    try:
-        wait_ready(lab, server, "the test host's web server")
+    with serving(lab, "the test host's web server", SERVER):
         yield
         built(lab)
         let_in(lab, guests[0])
         consoles(lab, guests[0])
-    finally:
-        lab.host.agent.kill(server)
-        lab.host.pump.until(lambda: server.ended, 10 * lab.setting.factor)
 
 
 def built(lab: Lab) -> None:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from runtime.launcher import host  # the module: it imports this one, in the end
 from runtime.launcher.report import Stopwatch
-from runtime.launcher.verdict import Outcome, Stop, last_lines
+from runtime.launcher.servers import serving, wait_ready
 
 if TYPE_CHECKING:
-    from runtime.launcher.agent import Run
     from runtime.launcher.guest import Guest
     from runtime.launcher.lab import Lab
 
@@ -221,25 +220,11 @@ def prepare(lab: Lab) -> None:
 @contextmanager
 def served(lab: Lab, guests: Sequence[Guest]) -> Iterator[None]:
     """The servers that guests speak to; afterwards the host speaks to the first guest, by ports that lead there."""
-    runs = [lab.host.start(SERVER), lab.host.start(f"exec colinux-check net names {NAME}={ELSEWHERE}")]
-    try:
-        for run in runs:
-            wait_ready(lab, run, "a server on the test host")
+    with serving(lab, "a server on the test host", SERVER, f"exec colinux-check net names {NAME}={ELSEWHERE}"):
         if TAP in lab.machine.cmdline:
             lab.host.ask(TAP_UP)
         yield
         redirected(lab, guests[0])
-    finally:
-        for run in runs:
-            lab.host.agent.kill(run)
-        lab.host.pump.until(lambda: all(run.ended for run in runs), 10 * lab.setting.factor)
-
-
-def wait_ready(lab: Lab, run: Run, what: str) -> None:
-    """Wait until a server has said that it listens. Raises Stop when it does not."""
-    lab.host.pump.until(lambda: run.ended or "ready=" in run.text, lab.check_limit)
-    if run.ended or "ready=" not in run.text:
-        raise Stop(Outcome("check-failed", f"{what} does not listen\n{last_lines(run.text)}"))
 
 
 def redirected(lab: Lab, guest: Guest) -> None:

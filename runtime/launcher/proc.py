@@ -23,6 +23,6 @@ awk '$1 == "device" && $4 == 3{print $6}' $file | while read status; do
 done
 :
 """,
-    {"abi": "2", "interrupted": "yes", "leaves": "yes", "disks": "all", "console": "driven"},
+    {"abi": "3", "interrupted": "yes", "leaves": "yes", "disks": "all", "console": "driven"},
     "/proc/colinux/status counts how often the guest leaves, and knows its devices",
 )

@@ -14,6 +14,7 @@ journal-50  the same, fifty times
 clock       ten minutes of load in the guest, whose clock must keep time with the host's
 cofs        a folder of the host's: prepared before, looked at afterwards
 net         servers on the host that the guest speaks to; afterwards the host speaks to the guest
+devices     cofs and net with the same guest
 lived-in    a Debian from its owner's configuration file: packages, a project, ssh, consoles
 desktop     programs of KDE's in a Debian, shown on a screen of the host's
 debian      a distribution from its disk: takes longer to be up, is asked for its services
@@ -22,16 +23,27 @@ debian      a distribution from its disk: takes longer to be up, is asked for it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from runtime.launcher import clock, control, desktop, folders, journal, livedin_host, network, sandbox
-from runtime.launcher.agent import Run
+from runtime.launcher import (
+    balloon,
+    clock,
+    control,
+    desktop,
+    folders,
+    journal,
+    livedin_host,
+    network,
+    sandbox,
+    terminals,
+)
 from runtime.launcher.checks import GUEST_CHECKS
 from runtime.launcher.guest import Guest
 from runtime.launcher.lab import Lab
 from runtime.launcher.report import Stopwatch
+from runtime.launcher.servers import stop_runs
 from runtime.launcher.verdict import DAEMON_PANIC, Stop, judge_unresponsive, last_lines, panic_message
 
 # What is examined on the host after the guests, in this order: a leak can only
@@ -45,7 +57,8 @@ HOST_CHECKS: Mapping[str, Callable[[Lab], None]] = {
 }
 
 # Names that colinux.toml may use for a machine's checks.
-CHECKS = frozenset(GUEST_CHECKS) | frozenset(HOST_CHECKS) | {"poweroff", "sandbox", "control", "stop"}
+CHECKS = (frozenset(GUEST_CHECKS) | frozenset(HOST_CHECKS)
+          | {"poweroff", "sandbox", "terminals", "control", "balloon", "stop"})
 
 Around = Callable[[Lab, Sequence[Guest]], AbstractContextManager[None]]
 
@@ -68,14 +81,20 @@ def play(lab: Lab, scenario: Scenario) -> None:
     guests = lab.guests[: max(scenario.guests, lab.machine.guests)]
     lab.load_driver()
     scenario.before(lab)
+    if "terminals" in names:
+        terminals.prepare(lab)
     lab.start(guests, scenario.name)
     lab.report.add("boot", True, f"up after {lab.boot_seconds or 0:.1f} s", lab.boot_seconds or 0.0)
     with scenario.around(lab, guests):
         lab.check(guests, [name for name in names if name in GUEST_CHECKS])
     if "sandbox" in names:
         sandbox.sandbox(lab, guests)
+    if "terminals" in names:
+        terminals.terminals(lab, guests[0])
     if "control" in names:
         control.control(lab, guests)
+    if "balloon" in names:
+        balloon.balloon(lab, guests)
     if "poweroff" in names:
         lab.power_off(guests)
     elif "stop" in names:
@@ -83,6 +102,8 @@ def play(lab: Lab, scenario: Scenario) -> None:
     for guest in guests:
         guest.stop()
     scenario.after(lab)
+    if "terminals" in names:
+        terminals.cleared(lab)
     lab.disk_same()
     for name, examine in HOST_CHECKS.items():
         if name in names:
@@ -125,13 +146,6 @@ def host_load(lab: Lab, guests: Sequence[Guest]) -> Iterator[None]:
         )
     finally:
         stop_runs(lab, runs)
-
-
-def stop_runs(lab: Lab, runs: Sequence[Run]) -> None:
-    """End scripts on the host."""
-    for run in runs:
-        lab.host.agent.kill(run)
-    lab.host.pump.until(lambda: all(run.ended for run in runs), 10 * lab.setting.factor)
 
 
 # --- busy ------------------------------------------------------------------------------------------
@@ -313,6 +327,24 @@ def kills(lab: Lab) -> None:
         )
 
 
+# --- several devices ------------------------------------------------------------------------------
+
+
+def prepare_devices(lab: Lab) -> None:
+    """What a network and host folders lead to."""
+    network.prepare(lab)
+    folders.prepare(lab)
+
+
+@contextmanager
+def devices(lab: Lab, guests: Sequence[Guest]) -> Iterator[None]:
+    """Both of them."""
+    with ExitStack() as stack:
+        for around in (folders.shared, network.served):
+            stack.enter_context(around(lab, guests))
+        yield
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
@@ -328,6 +360,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario("journal-50", before=partial(journal.survive, kills=50)),
         Scenario("cofs", before=folders.prepare, around=folders.shared),
         Scenario("net", before=network.prepare, around=network.served),
+        Scenario("devices", before=prepare_devices, around=devices),
         Scenario("debian"),
         Scenario("lived-in", before=livedin_host.prepare, around=livedin_host.around, after=livedin_host.cleared),
         Scenario("desktop", before=desktop.prepare, around=desktop.around, after=desktop.cleared),

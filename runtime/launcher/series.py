@@ -24,7 +24,8 @@ class Traits:
     `hires`: timers finer than a tick (Linux 2.6.21 on i386, 2.6.24 on x86_64).
     `fpu` is the most of "sse" and "avx" whose registers the kernel saves; `state`, by architecture, the
     kinds of CPU state that its programs can have, exactly. `devices`: what of "net", "folder" and "entropy" its
-    kernels as configured here have drivers for.
+    kernels as configured here have drivers for. `folder_lacks`: what its file system for host folders has not, in the
+    words of colinux-check (runtime/agent/check_folder.c).
     """
 
     disk: str
@@ -32,6 +33,7 @@ class Traits:
     fpu: str
     state: Mapping[str, frozenset[str]]
     devices: frozenset[str] = frozenset()
+    folder_lacks: tuple[str, ...] = ()
 
     def disk_name(self, number: int) -> str:
         """The device of a guest's n-th disk."""
@@ -45,7 +47,8 @@ TRAITS: Mapping[str, Traits] = {
     ),
     "2.6.33": Traits(
         disk="/dev/vd{letter}", hires=True, fpu="avx", state={"x86_64": _X86_64, "i386": _I386},
-        devices=frozenset({"net", "entropy"}),  # its 9P is an older one
+        devices=frozenset({"net", "folder", "entropy"}),
+        folder_lacks=("shared-maps", "moves", "link-counts", "blocks"),  # its 9P is an older one
     ),
     # Its disks are those of a driver of ours: patches/guest-2.4. TLS, SYSENTER and the vDSO came with 2.6.
     "2.4.37": Traits(

@@ -19,6 +19,7 @@ struct co_linux_vm {
 	struct co_vm vm;
 	struct list_head link;		/* of all machines */
 	struct mutex lock;		/* create, start, mmap, the wall clock */
+	struct file *file;		/* its own; no reference */
 	struct mm_struct *mm;		/* of who made the first request; a reference to compare with */
 	wait_queue_head_t idle;		/* the vCPU's thread, in co_os_idle */
 	struct hrtimer timer;		/* the guest's deadline */

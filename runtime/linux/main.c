@@ -10,6 +10,8 @@
 #include <linux/capability.h>
 #include <linux/cpufeature.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
@@ -121,6 +123,30 @@ static int request_stats(struct co_linux_vm *l, void *arg)
 	return 0;
 }
 
+/*
+ * The order is mmap's: the address space's lock, then the machine's. Without the former, a mapping
+ * that is just being made might be missed, as it is in no list yet.
+ */
+static int request_chunk(struct co_linux_vm *l, void *arg)
+{
+	bool unmaps = ((struct co_chunk_op *)arg)->op == CO_CHUNK_GIVE;
+	int error;
+
+	if (unmaps)
+		mmap_read_lock(current->mm);
+	mutex_lock(&l->lock);
+	error = co_vm_chunk(&l->vm, arg);
+	mutex_unlock(&l->lock);
+	if (unmaps)
+		mmap_read_unlock(current->mm);
+	return error;
+}
+
+static int request_balloon(struct co_linux_vm *l, void *arg)
+{
+	return co_vm_balloon(&l->vm, arg);
+}
+
 static int request_pool(struct co_linux_vm *l, void *arg)
 {
 	return co_pool_control(arg);
@@ -138,6 +164,8 @@ static const struct {
 	{ CO_IOC_START, request_start },
 	{ CO_IOC_STATS, request_stats },
 	{ CO_IOC_POOL, request_pool },
+	{ CO_IOC_CHUNK, request_chunk },
+	{ CO_IOC_BALLOON, request_balloon },
 };
 
 #define SMALL 128	/* bytes: every argument but CREATE's */
@@ -222,6 +250,7 @@ static int co_open(struct inode *inode, struct file *file)
 	spin_lock_init(&l->runner_lock);
 	co_linux_timer_init(l);
 	file->private_data = l;
+	l->file = file;
 	mutex_lock(&machines_lock);
 	list_add(&l->link, &machines);
 	mutex_unlock(&machines_lock);

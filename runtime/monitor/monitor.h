@@ -39,6 +39,7 @@ struct co_ipt {
 int co_ipt_create(struct co_ipt *ipt, const struct co_paging *format, u32 low,
 		  const struct co_range *range, u32 nranges);
 int co_ipt_map_page(struct co_ipt *ipt, u64 va, u64 phys);
+void co_ipt_unmap(struct co_ipt *ipt, u64 phys, u64 bytes);
 void co_ipt_destroy(struct co_ipt *ipt);
 
 /* ---- fpu.c: the guest's FPU, SSE, AVX state ---- */
@@ -82,6 +83,11 @@ struct co_vm {
 	struct co_chunk *chunks;		/* guest memory (pool.c's lock) */
 	struct co_range range[CO_MAX_RANGES];	/* the same, ascending */
 	u32 nranges;
+	/* The balloon, chunk.c; the running thread's: */
+	struct co_chunk *given;			/* was guest memory; the host's now */
+	u32 asked;				/* CO_CHUNK_* in the last CO_R_CHUNK; 0: answered */
+	u64 asked_phys;
+	u64 entry;				/* x86_64: where it was started */
 
 	const struct co_way *way;	/* between its world and the host's */
 	struct co_ipt ipt;
@@ -108,9 +114,12 @@ int co_vm_start(struct co_vm *vm, const struct co_start *arg);
 int co_vm_run(struct co_vm *vm, struct co_run *arg);
 int co_vm_irq(struct co_vm *vm, const struct co_irq *arg);
 int co_vm_kick(struct co_vm *vm);
+int co_vm_balloon(struct co_vm *vm, const struct co_balloon *arg);
 void co_vm_stats(struct co_vm *vm, struct co_stats *out);
 void co_vm_wall(struct co_vm *vm);	/* the host's clock has jumped */
 void co_vm_destroy(struct co_vm *vm);
+/* chunk.c: as run, of which it is an answer; the glue's lock is held, too. */
+int co_vm_chunk(struct co_vm *vm, const struct co_chunk_op *arg);
 /* Does [phys, phys + bytes) lie in one range of the machine's memory? */
 int co_vm_owns(const struct co_vm *vm, u64 phys, u64 bytes);
 /* A guest that sees its memory from 0 on without holes: see colinux_abi.h. */
@@ -163,6 +172,9 @@ extern u32 co_pool_scatter;	/* test: no two chunks beside the image adjacent */
 int co_pool_take(struct co_vm *vm, u64 chunks, u64 run, u64 limit, struct co_range *range,
 		 u32 *nranges);
 void co_pool_give(struct co_vm *vm);
+/* Of a machine's own, for good: out of its memory and of the pool; and back. vm->range follows. */
+int co_pool_remove(struct co_vm *vm, u64 phys, struct co_chunk **chunk);
+int co_pool_insert(struct co_vm *vm, struct co_chunk *chunk);
 int co_pool_control(struct co_pool *arg);
 void co_pool_count(u64 *chunks, u64 *used);
 void co_pool_destroy(void);	/* no machine is left */

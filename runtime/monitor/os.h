@@ -54,6 +54,17 @@ int co_os_chunk_alloc(struct co_chunk *chunk, u32 low);
 void co_os_chunk_free(struct co_chunk *chunk);
 void co_os_chunk_zero(struct co_chunk *chunk);	/* lets others run now and then */
 
+/*
+ * For a host with a balloon (chunk.c; NT has none). All three in one request of the thread that
+ * runs the machine; the glue sees to it that nobody maps anything meanwhile. unmap: nobody of
+ * user mode sees these bytes of the guest's any more. return: as free, of a chunk
+ * that co_os_chunk_again may want back: that very one, at the same address; CO_E_NOMEM
+ * while somebody else needs it.
+ */
+void co_os_chunk_unmap(struct co_vm *vm, u64 phys);
+void co_os_chunk_return(struct co_chunk *chunk);
+int co_os_chunk_again(struct co_chunk *chunk);
+
 /* How many bytes can be taken without driving the host into the ground. */
 u64 co_os_memory_available(void);
 

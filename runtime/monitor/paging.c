@@ -162,6 +162,28 @@ fail:
 	return error;
 }
 
+/*
+ * Take whole chunks out again. Nothing else is mapped there: the single pages lie in the kernels' halves, or
+ * beside no range. No CPU keeps an entry: it had them only while these tables were in force,
+ * and every load of CR3 drops what is not global.
+ */
+void co_ipt_unmap(struct co_ipt *ipt, u64 phys, u64 bytes)
+{
+	u32 bits = ipt->format->index_bits, l;
+	u64 end = phys + bytes, entry;
+
+	for (; phys < end; phys += LARGE_PAGE) {
+		void *table = ipt->table[0].entries;
+
+		for (l = ipt->format->levels; table && l > 2; l--) {
+			entry = read_entry(ipt, table, phys >> (12 + bits * (l - 1)) & ((1u << bits) - 1));
+			table = entry & ENTRY_P ? find_table(ipt, entry & ENTRY_ADDRESS) : NULL;
+		}
+		if (table)
+			write_entry(ipt, table, phys >> (12 + bits) & ((1u << bits) - 1), 0);
+	}
+}
+
 /* Also of one that was never made (all zero). */
 void co_ipt_destroy(struct co_ipt *ipt)
 {

@@ -12,6 +12,9 @@
  * then runs of the list. The pool's lock guards the list and every chunk in it;
  * a machine's own chunks are linked to each other besides.
  *
+ * What a guest gives away while it runs is another thing: that goes to the host, and out of
+ * the pool (co_pool_remove), as the host wants it for itself.
+ *
  * Some guests can only use memory below 4 GiB: a `limit` here is the address
  * that no chunk may reach beyond.
  */
@@ -37,10 +40,21 @@ static int usable(const struct co_chunk *c, u64 limit)
 	return !c->owner && c->phys + CO_CHUNK_SIZE <= limit;
 }
 
+static void enlist(struct co_chunk *c)
+{
+	struct co_chunk **link;
+
+	for (link = &pool; *link && (*link)->phys < c->phys; link = &(*link)->next)
+		;
+	c->next = *link;
+	*link = c;
+	pool_chunks++;
+}
+
 /* Take one more chunk from the host into the list. */
 static int grow(u64 limit)
 {
-	struct co_chunk *c, **link;
+	struct co_chunk *c;
 
 	c = co_os_alloc(sizeof(*c));
 	if (!c)
@@ -49,13 +63,9 @@ static int grow(u64 limit)
 		co_os_free(c);
 		return CO_E_NOMEM;
 	}
-	for (link = &pool; *link && (*link)->phys < c->phys; link = &(*link)->next)
-		;
-	c->next = *link;
 	c->owner = NULL;
 	c->fresh = 1;
-	*link = c;
-	pool_chunks++;
+	enlist(c);
 	return 0;
 }
 
@@ -140,6 +150,11 @@ static void release(struct co_vm *vm)
 		pool_used--;
 	}
 	vm->chunks = NULL;
+	/* what it gave the host is not ours any more, only its description */
+	while ((c = vm->given)) {
+		vm->given = c->sibling;
+		co_os_free(c);
+	}
 }
 
 static u64 free_chunks(u64 limit)
@@ -286,6 +301,66 @@ void co_pool_give(struct co_vm *vm)
 	co_os_pool_lock();
 	release(vm);
 	co_os_pool_unlock();
+}
+
+/* ---- the balloon ---- */
+
+/*
+ * Take the chunk at phys out of a machine's memory and out of the pool. CO_E_INVAL: it is none of the
+ * machine's; CO_E_NOMEM: what remains would be too many pieces.
+ */
+int co_pool_remove(struct co_vm *vm, u64 phys, struct co_chunk **chunk)
+{
+	struct co_chunk *c, **link;
+	int error = CO_E_INVAL;
+
+	co_os_pool_lock();
+	for (link = &pool; (c = *link) && c->phys < phys; link = &c->next)
+		;
+	if (!c || c->phys != phys || c->owner != vm)
+		goto unlock;
+	c->owner = NULL;
+	error = describe(vm, vm->range, &vm->nranges);
+	if (error) {
+		c->owner = vm;
+		describe(vm, vm->range, &vm->nranges);	/* as before, so it fits */
+		goto unlock;
+	}
+	*link = c->next;
+	pool_chunks--;
+	pool_used--;
+	for (link = &vm->chunks; *link != c; link = &(*link)->sibling)
+		;
+	*link = c->sibling;
+	*chunk = c;
+unlock:
+	co_os_pool_unlock();
+	return error;
+}
+
+/* The same, backwards: the chunk is zeroed, and the machine's again. CO_E_NOMEM: too many pieces. */
+int co_pool_insert(struct co_vm *vm, struct co_chunk *c)
+{
+	struct co_chunk **link;
+	int error;
+
+	co_os_pool_lock();
+	c->fresh = 0;
+	enlist(c);
+	claim(c, 1, vm);
+	error = describe(vm, vm->range, &vm->nranges);
+	if (error) {
+		vm->chunks = c->sibling;
+		for (link = &pool; *link != c; link = &(*link)->next)
+			;
+		*link = c->next;
+		pool_chunks--;
+		pool_used--;
+		c->owner = NULL;
+		describe(vm, vm->range, &vm->nranges);
+	}
+	co_os_pool_unlock();
+	return error;
 }
 
 /* CO_IOC_POOL. On CO_E_NOMEM, arg->chunks is still what the pool holds. */

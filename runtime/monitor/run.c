@@ -253,6 +253,11 @@ static int run(struct co_vm *vm, struct co_run *exit)
 			return 0;
 		case CO_R_CONSOLE:
 			return 0;
+		case CO_R_CHUNK:
+			vm->asked = exit->arg[0] == CO_CHUNK_GIVE || exit->arg[0] == CO_CHUNK_TAKE ?
+				    (u32)exit->arg[0] : 0;
+			vm->asked_phys = exit->arg[1];
+			return 0;
 		default:
 			if (!is_final(exit->reason))
 				exit->reason = CO_R_BAD;
@@ -275,6 +280,7 @@ int co_vm_run(struct co_vm *vm, struct co_run *exit)
 		return CO_E_BUSY;
 	switch (co_read(&vm->state)) {
 	case CO_VM_STARTED:
+		vm->asked = 0;		/* who has not answered has refused */
 		error = run(vm, exit);
 		break;
 	case CO_VM_ENDED:

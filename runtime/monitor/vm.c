@@ -39,10 +39,11 @@ static int check_create(const struct co_create *arg)
 {
 	int is_i386 = !!(arg->note_flags & CO_NOTE_I386);
 
-	if (arg->note_flags & ~(CO_NOTE_LA57 | CO_NOTE_MODE | CO_NOTE_BELOW_4G) || arg->reserved)
+	if (arg->note_flags & ~(CO_NOTE_LA57 | CO_NOTE_MODE | CO_NOTE_BELOW_4G | CO_NOTE_BALLOON) ||
+	    arg->reserved)
 		return CO_E_INVAL;
-	/* PAE is a kind of I386; LA57 is not */
-	if (arg->note_flags & (is_i386 ? CO_NOTE_LA57 : CO_NOTE_PAE))
+	/* PAE is a kind of I386; LA57 is not, and what an i386 guest has stays */
+	if (arg->note_flags & (is_i386 ? CO_NOTE_LA57 | CO_NOTE_BALLOON : CO_NOTE_PAE))
 		return CO_E_INVAL;
 	if (arg->mem_bytes < CO_MEM_MIN ||
 	    arg->mem_bytes > (is_i386 ? CO_MEM_MAX_I386 : CO_MEM_MAX))
@@ -278,6 +279,7 @@ int co_vm_start(struct co_vm *vm, const struct co_start *arg)
 	error = co_vm_is_pseudo_physical(vm) ? check_start_i386(vm, arg) : check_start(vm, arg);
 	if (error)
 		return error;
+	vm->entry = arg->entry;
 	co_world_enter(vm, arg);
 	co_set_wall(vm->comm);
 	co_publish(&vm->state, CO_VM_STARTED);
@@ -304,27 +306,49 @@ static int check_alive(const struct co_vm *vm)
  * come to the exchange yet, or it finds in_guest set, and the interrupt that
  * co_os_notify sends makes another way out and in.
  */
-int co_vm_irq(struct co_vm *vm, const struct co_irq *arg)
+static void raise(struct co_vm *vm, u32 events, const u32 *bits)
 {
-	u32 pending[CO_PENDING_WORDS], i;
-	int error = check_alive(vm);
+	u32 pending[CO_PENDING_WORDS] = { 0 }, i;
 
-	if (error)
-		return error;
-	if (arg->events & ~(CO_EVENT_POWER | CO_EVENT_WALL))
-		return CO_E_INVAL;
-	for (i = 0; i < CO_PENDING_WORDS; i++)
-		pending[i] = arg->pending[i];
-	if (pending[1] >> (CO_NR_VIRQ - 32))
-		return CO_E_INVAL;
-	if (arg->events) {
-		co_set_bits(&vm->comm->events, arg->events);
+	for (i = 0; bits && i < CO_PENDING_WORDS; i++)
+		pending[i] = bits[i];
+	if (events) {
+		co_set_bits(&vm->comm->events, events);
 		pending[0] |= 1u << CO_VIRQ_EVENT;
 	}
 	for (i = 0; i < CO_PENDING_WORDS; i++)
 		if (pending[i])
 			co_set_bits(&vm->comm->pending[i], pending[i]);
 	co_os_notify(vm);
+}
+
+int co_vm_irq(struct co_vm *vm, const struct co_irq *arg)
+{
+	int error = check_alive(vm);
+
+	if (error)
+		return error;
+	if (arg->events & ~(CO_EVENT_POWER | CO_EVENT_WALL))
+		return CO_E_INVAL;
+	if (arg->pending[1] >> (CO_NR_VIRQ - 32))
+		return CO_E_INVAL;
+	raise(vm, arg->events, arg->pending);
+	return 0;
+}
+
+/* The host's wish; what becomes of it is between the guest and its running thread. */
+int co_vm_balloon(struct co_vm *vm, const struct co_balloon *arg)
+{
+	int error = check_alive(vm);
+
+	if (error)
+		return error;
+	if (co_vm_is_pseudo_physical(vm))
+		return CO_E_HOST;
+	if (arg->chunks != CO_BALLOON_AUTO && arg->chunks > CO_MEM_MAX / CO_CHUNK_SIZE)
+		return CO_E_INVAL;
+	co_write(&vm->comm->balloon, arg->chunks);
+	raise(vm, CO_EVENT_BALLOON, NULL);
 	return 0;
 }
 

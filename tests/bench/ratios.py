@@ -9,8 +9,8 @@ the guest is slower.
 
 What a device's line compares is the way through the device: the guest's disk with the host's
 disk that it is on, its network with the host's loopback (a server on the host answers both), its
-host folder with that folder, its console with the terminal that the daemon writes it to, its
-entropy with the host's own.
+host folder with that folder, its console with the terminal that the daemon writes it to, a serial port
+with a terminal of the host's as it leads to, its entropy with the host's own.
 
 Where the declaration has a host for it, the same is done in a virtual machine of QEMU's on
 that host (rival.py), with virtio devices that lead to the same places.
@@ -29,11 +29,13 @@ from pipeline.errors import BuildFailed
 from pipeline.paths import Paths, atomic_write
 from runtime import launcher
 from runtime.launcher import network
+from runtime.launcher.agent import Run
 from runtime.launcher.guest import Guest
 from runtime.launcher.host import console_port
 from runtime.launcher.lab import Lab
-from runtime.launcher.scenarios import Scenario, stop_runs
+from runtime.launcher.scenarios import Scenario
 from runtime.launcher.series import TRAITS
+from runtime.launcher.servers import serving, stop_runs, wait_ready
 from tests.bench import rival
 from tests.bench.rival import Rival
 
@@ -42,6 +44,8 @@ LIMIT = 300.0  # seconds for one benchmark
 
 FOLDER = "/tmp/colinux-bench"
 MOUNTED = "/tmp/cofs0"
+# Terminals of the host's with somebody at their other ends: for the guest, for the host itself, for the rival.
+LINES = ("/tmp/serial-guest", "/tmp/serial-host", "/tmp/serial-rival")
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ KINDS: Mapping[str, Kind] = {
     "files": Kind("host folder, small files", "folder", "folder"),
     "fileseq": Kind("host folder, sequential", "folder", "folder"),
     "tty": Kind("console", "console"),
+    "serial": Kind("serial port", "serial"),
     "entropy": Kind("entropy", "entropy", "entropy"),
 }
 
@@ -129,7 +134,8 @@ def equipped(name: str, decl: Declaration) -> Machine:
     """The machine with the devices that are measured, as far as its kernel knows them, and with the rival's host."""
     machine = decl.machines[name]
     devices = TRAITS[decl.kernels[machine.kernel].series].devices
-    words = [machine.cmdline]
+    # ttys0= is the agent's line
+    words = [machine.cmdline, f"ttys1={LINES[0]}"]
     if "net" in devices:
         words.append("eth0=slirp")
     if "folder" in devices:
@@ -152,6 +158,7 @@ def places(lab: Lab, guest: Guest) -> Mapping[str, tuple[str, str]]:
         "folder": (MOUNTED, FOLDER),
         # The guest's first console ends in the port of its slot; the next slot's port is the host's own.
         "console": ("/dev/hvc0", lab.host.port(console_port(guest.slot + 1))),
+        "serial": ("/dev/hvc2", LINES[1]),
         "entropy": ("/dev/hwrng", "/dev/urandom"),
     }
 
@@ -159,11 +166,8 @@ def places(lab: Lab, guest: Guest) -> Mapping[str, tuple[str, str]]:
 @contextmanager
 def surroundings(lab: Lab, guest: Guest, devices: frozenset[str]) -> Iterator[None]:
     """What the devices lead to: a server on the host, a mounted folder, an address of the guest's."""
-    runs = []
-    try:
+    with serving(lab, "a server on the test host", *([network.SERVER] if "net" in devices else [])):
         if "net" in devices:
-            runs.append(lab.host.start(network.SERVER))
-            network.wait_ready(lab, runs[0], "a server on the test host")
             status, text = guest.run("i=0; until ifconfig eth0 | grep -q 10.0.2.15; do "
                                      "i=$((i + 1)); [ $i -lt 240 ] || exit 1; sleep 0.25; done", LIMIT)
             if status:
@@ -175,8 +179,6 @@ def surroundings(lab: Lab, guest: Guest, devices: frozenset[str]) -> Iterator[No
         yield
         if "folder" in devices:
             guest.run(f"umount {MOUNTED}", LIMIT)
-    finally:
-        stop_runs(lab, runs)
 
 
 def measure(lab: Lab, guest: Guest, figures: Figures) -> None:
@@ -195,18 +197,22 @@ def measure(lab: Lab, guest: Guest, figures: Figures) -> None:
                     into.setdefault(name, []).append(value(output))
         if rival.IMAGE in lab.machine.carries:
             inside = rival.places({name: kind.place for name, kind in kinds.items()})
-            figures.rival = rival.measure(lab, inside, ROUNDS, guest.config.memory_mib,
-                                          {name: where[name][1] for name in ("disk", "console", "folder")})
+            outside = {name: where[name][1] for name in ("disk", "console", "folder")}
+            figures.rival = rival.measure(lab, inside, ROUNDS, guest.config.memory_mib, {**outside, "serial": LINES[2]})
 
 
-def prepare(lab: Lab) -> None:
-    """Before the daemon starts: what it opens is there."""
+def prepare(lab: Lab) -> Run:
+    """Before the daemon starts: what it opens is there. Returns what runs for that until the end."""
     lab.host.ask(f"ifconfig lo 127.0.0.1 up; mkdir -p {FOLDER}")
+    lines = lab.host.start(f"exec colinux-check serial {' '.join(LINES)}")
+    wait_ready(lab, lines, "the other end of the serial lines")
+    return lines
 
 
 def run(name: str, declaration: Declaration, paths: Paths) -> Figures:
     """Boot a machine, measure, print the table, and leave build/boot/bench/bench.json."""
     figures = Figures()
+    lines: list[Run] = []
 
     @contextmanager
     def around(lab: Lab, guests: Sequence[Guest]) -> Iterator[None]:
@@ -216,7 +222,8 @@ def run(name: str, declaration: Declaration, paths: Paths) -> Figures:
 
     machine = equipped(name, declaration)
     own = replace(declaration, machines={**declaration.machines, "bench": machine})
-    scenario = Scenario("bench", before=prepare, around=around, spare=1)
+    scenario = Scenario("bench", before=lambda lab: lines.append(prepare(lab)), around=around,
+                        after=lambda lab: stop_runs(lab, lines), spare=1)
     extra = rival.files(paths.host(machine.host) / "vmlinuz") if rival.IMAGE in machine.carries else {}
     verdict = launcher.judge("bench", own, paths, scenario=scenario, extra=extra)
     if not verdict.good:

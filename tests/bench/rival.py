@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The same benchmarks in a virtual machine of QEMU's, on the very test host that the cooperative guest runs beside.
 
-It has the host's own kernel, virtio devices that lead to the same disk, server, folder and terminal, and KVM where the
+It has the host's own kernel, virtio devices that lead to the same disk, server and folder and to terminals like the guest's, and KVM where the
 host has it: QEMU's TCG emulates AMD's virtualization, so kvm_amd loads in an emulated test host. Without KVM it is
 QEMU's TCG inside of that, which says nothing about devices; so `Rival.accel` says which it was.
 """
@@ -38,6 +38,7 @@ zcat {CARRIED} | cpio -id 2> /dev/null
 mkdir -p dev proc
 cp {KERNEL} vmlinuz
 mount -o bind /dev dev
+mount -o bind /dev/pts dev/pts
 mount -t proc proc proc     # QEMU's 9P goes through /proc/self/fd
 mount -o bind {{folder}} {ROOT}{SHARED}
 cd /tmp/rival
@@ -76,6 +77,7 @@ QEMU = f"""
 accel=tcg,thread=multi cpu=max
 [ -c /dev/kvm ] && accel=kvm cpu=host
 echo accel=${{{{accel%%,*}}}}
+serial=$(readlink {{serial}})
 exec chroot {ROOT} qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -L /usr/share/seabios \\
     -L /usr/share/qemu -accel $accel -cpu $cpu -m {{memory}} -kernel /vmlinuz -initrd /initrd \\
     -append 'console=ttyS0 quiet panic=-1 no_timer_check' -serial stdio \\
@@ -83,7 +85,8 @@ exec chroot {ROOT} qemu-system-x86_64 -nodefaults -no-user-config -display none 
     -netdev user,id=net -device virtio-net-pci,netdev=net,romfile= \\
     -fsdev local,id=shared,path={SHARED},security_model=none -device virtio-9p-pci,fsdev=shared,mount_tag=shared \\
     -device virtio-rng-pci -device virtio-serial-pci -chardev file,id=console,path={{console}} \\
-    -device virtconsole,chardev=console 2>&1
+    -device virtconsole,chardev=console \\
+    -chardev serial,id=serial,path=$serial -device virtconsole,chardev=serial 2>&1
 """
 
 FIGURE = re.compile(r"^figure (\w+) \w+=([0-9.]+)\s*$", re.M)
@@ -113,15 +116,15 @@ def files(kernel: Path) -> Mapping[str, Path]:
 def measure(lab: Lab, kinds: Mapping[str, str], rounds: int, memory_mib: int, devices: Mapping[str, str]) -> Rival:
     """Run it to its end, while the guests idle.
 
-    `kinds`: a benchmark's name -> its argument in there; `devices`: "disk" and "console" of the host's, and the "folder".
+    `kinds`: a benchmark's name -> its argument in there; `devices`: "disk", "console" and "serial" of the host's, and the "folder".
     Raises BuildFailed when it does not give every figure.
     """
     work = "\n".join(f'    echo "figure {kind} $(colinux-check bench {kind} {place})"' for kind, place in kinds.items())
     lab.host.ask(INITRD.format(folder=devices["folder"], init=INIT.format(rounds=rounds, work=work)), 300)
     limit = 3 * lab.check_limit
     status, text = lab.host.run(
-        QEMU.format(memory=memory_mib, disk=devices["disk"], console=devices["console"]), limit)
-    lab.host.ask(f"umount {ROOT}{SHARED} {ROOT}/dev {ROOT}/proc; rm -rf {ROOT}")
+        QEMU.format(memory=memory_mib, **{name: devices[name] for name in ("disk", "console", "serial")}), limit)
+    lab.host.ask(f"umount {ROOT}{SHARED} {ROOT}/dev/pts {ROOT}/dev {ROOT}/proc; rm -rf {ROOT}")
     rival = parse(text)
     missing = [kind for kind in kinds if len(rival.figures.get(kind, ())) < rounds]
     if missing:
@@ -141,7 +144,7 @@ def parse(text: str) -> Rival:
 def places(where: Mapping[str, str]) -> Mapping[str, str]:
     """A benchmark's name -> its argument inside; `where`: name -> word of ratios.Kind.place."""
     inside = {"": "", "disk": "/dev/vda", "server": f"10.0.2.2:{PORT}", "folder": MOUNTED, "console": "/dev/hvc0",
-              "entropy": "/dev/hwrng"}
+              "serial": "/dev/hvc1", "entropy": "/dev/hwrng"}
     return {name: inside[place] for name, place in where.items()}
 
 

@@ -52,6 +52,7 @@ def test_requests_that_no_daemon_makes_and_fifty_machines(
                                  "cat selfcheck_crossings selfcheck_differences", 30))
 
     verdict = boot(before, {"/bin/nt_requests": program}, base=machine)
+    assert len(said) == 3, verdict.outcome.reason
     (status, output), held, (read, counted) = said
     lines = output.splitlines()
     assert [line for line in lines if line.startswith("not ok")] == []

@@ -52,6 +52,7 @@ def test_nmis_between_two_worlds_all_reach_the_host(boot: Boot, tmp_path: Path, 
     """Most of these NMIs hit the passage itself, where neither kernel's tables are in force."""
     said: list[str] = []
     verdict = boot(lambda lab: said.append(soak(lab, kind)), program(tmp_path), qemu=one_cpu())
+    assert said, verdict.outcome.reason
     [output] = said
     [numbers] = re.findall(r"(\d+) NMIs and \d+ machine checks in the guest, (\d+) and \d+ in the passage", output)
     in_guest, in_passage = map(int, numbers)

@@ -85,7 +85,7 @@ def programs(project: Project, request: pytest.FixtureRequest, tmp_path_factory:
     programs = {
         "use": [daemon_kit.HARNESS / "check.c", *(ROOT / f"tests/build/sandbox_{part}.c" for part in ("use", "works"))],
         "daemon": [daemon_kit.HARNESS / "guest_program.c"],
-        "slirp-guest": [ROOT / "tests/build/slirp_guest.c"],
+        "slirp-guest": sorted((ROOT / "tests/build").glob("slirp_*.c")),
     }
     every = [*ours, *support, *itertools.chain(*programs.values())]
     objects = {source: folder / f"{source.stem}.o" for source in every}

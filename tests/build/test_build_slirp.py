@@ -20,6 +20,7 @@ import daemon_kit  # noqa: E402
 
 pytestmark = pytest.mark.build
 
+GUEST = sorted((ROOT / "tests/build").glob("slirp_*.c"))
 SUPPORT = ("check_failed", "fake_driver", "fake_memory_linux", "guest")
 
 
@@ -43,13 +44,13 @@ def guest(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (flag, include), libraries = slirp.words("x86_64", project.paths)
     checked = folder / "libslirp.a"
     slirp.compile_library(tree, slirp.folder("x86_64", project.paths) / "include", folder / "objects", checked,
-                          ("gcc", "-g", "-fsanitize=address"), "ar", folder / "log")  # fmt: skip
+                          ("gcc", "-g", "-fsanitize=address", *slirp.LINUX_CFLAGS), "ar", folder / "log")  # fmt: skip
     ours = [path for path in daemon.daemon_sources("linux", project.paths)
             if path.stem not in ("main", "driver_linux")]  # fmt: skip
     support = [daemon_kit.HARNESS / f"{stem}.c" for stem in SUPPORT]
     program = folder / "slirp-guest"
-    done = subprocess.run(["gcc", *daemon_kit.FLAGS, flag, include, *ours, *support, ROOT / "tests/build/slirp_guest.c",
-                           checked, *libraries[1:], "-o", program], text=True, capture_output=True, check=False)  # fmt: skip
+    done = subprocess.run(["gcc", *daemon_kit.FLAGS, flag, include, *ours, *support, *GUEST, checked, *libraries[1:],
+                           "-o", program], text=True, capture_output=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     return program
 

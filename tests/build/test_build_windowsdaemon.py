@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import pe, stamp, windowsdaemon
-from pipeline.paths import Paths, checkout
+from pipeline import pe, slirp, stamp, windowsdaemon
+from pipeline.paths import Paths, checkout, file_lock
 from pipeline.tasks import Project
 from toolchain import windows
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.build
 TARGETS = windows.targets()
 # What each asks of the system: no library but its own.
 LIBRARIES = {
-    "colinux-daemon": {"advapi32.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll"},
+    "colinux-daemon": {"advapi32.dll", "iphlpapi.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll", "ws2_32.dll"},
     "colinux-ctl": {"advapi32.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll"},
     "colinux-console": {"advapi32.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll"},
 }
@@ -32,7 +32,8 @@ def built(request: pytest.FixtureRequest) -> str:
     """The target's name; its programs are up to date in this checkout."""
     if not shutil.which(f"{TARGETS[request.param].prefix}gcc-win32"):
         pytest.skip(f"no compiler for {request.param} is installed (./doit setup installs it)")
-    Project.here().bring(f"daemon:{request.param}")
+    with file_lock(checkout().build / "test/wine.lock"):    # tests/wine brings the same ones, in another process
+        Project.here().bring(f"daemon:{request.param}")
     return str(request.param)
 
 
@@ -46,7 +47,9 @@ def test_two_places_one_program(built: str, tmp_path: Path) -> None:
     for part in ("abi", "client", "daemon", "windows"):
         shutil.copytree(checkout().root / "runtime" / part, paths.root / "runtime" / part)
     project = Project.here()
-    windowsdaemon.build(built, project.version, paths)
+    compiler = (windowsdaemon.compiler(TARGETS[built]),)
+    slirp.make(built, compiler, project.declaration, project.context, paths)
+    windowsdaemon.build(built, project.version, paths, with_slirp=True)
     for here, there in zip(
         windowsdaemon.outputs(built, project.paths), windowsdaemon.outputs(built, paths), strict=True
     ):
@@ -57,13 +60,17 @@ def test_two_places_one_program(built: str, tmp_path: Path) -> None:
         f"{name}{kind}" for name in LIBRARIES for kind in (".exe", ".exe.debug", ".map")
     }
     # and it is made anew when, and only when, something changed
-    stamp.finish(windowsdaemon.job(built, project.version, paths), paths)
-    assert stamp.why_stale(windowsdaemon.job(built, project.version, paths), paths) is None
-    for changed in ("runtime/daemon/os_windows.c", "runtime/client/client_windows.c"):
+    def job() -> stamp.Job:
+        return windowsdaemon.job(built, project.version, paths, with_slirp=True)
+
+    stamp.finish(job(), paths)
+    assert stamp.why_stale(job(), paths) is None
+    for changed in ("runtime/daemon/os_windows.c", "runtime/client/client_windows.c",
+                    f"build/slirp/{built}/include/libslirp.h"):
         source = paths.root / changed
         before = source.read_text()
         source.write_text(before + "\n")
-        told = str(stamp.why_stale(windowsdaemon.job(built, project.version, paths), paths))
+        told = str(stamp.why_stale(job(), paths))
         assert changed.rsplit("/", 1)[0] in told
         source.write_text(before)
 

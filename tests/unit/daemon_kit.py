@@ -44,11 +44,11 @@ FLAGS = (
     f"-I{HARNESS}",
 )
 SUPPORT = ("check_failed", "fake_driver", "fake_memory_linux", "fake_slirp", "fake_wire", "guest", "console_guest",
-           "p9_client", "zoo")  # fmt: skip
+           "p9_client", "p9_client_u", "zoo")  # fmt: skip
 # Parts of the daemon's that these take the place of.
 REPLACED = ("driver_linux", "wire_slirp")
 # What of the clients is tested like the daemon's own parts.
-CLIENT_PARTS = ("json_read",)
+CLIENT_PARTS = ("json_read", "attach_modes")
 # A report of theirs must be told from an exit code of the daemon.
 ENVIRONMENT = {
     "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:handle_abort=0",
@@ -122,7 +122,7 @@ NOTE_OWNER = b"colinux\0"
 
 
 def note(
-    abi: int = 2,
+    abi: int = 3,
     flags: int = 1,
     area_va: int = AREA_VA,
     area_pte: int = BASE + 0x3000,

@@ -19,7 +19,7 @@ scripts by what they contain, so that whole boots are played in a second. Words
     same-boot     a reboot is none                     no-console    nothing is seen at the guest's console
     wrong-guest   ssh leads to another guest
     no-server     the host's servers do not listen     no-redirect   nothing comes through an opened port
-    no-ports      no port can be opened later
+    no-ports      no port can be opened later          no-serial     a serial port loses a line
     no-restart    it ends when it should restart       lost-file     what was promised before a kill is gone
     no-journal    the guest's journal is not replayed
     no-window     one of its programs has no window    blank         its windows are empty
@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 import re
 import select
@@ -199,21 +200,23 @@ class Guest:
             ("colinux-check stamp", stamp(0.2 if "slow-clock" in MODES and loaded else 0.0)),
             ("is-system-running", "running\n"),
             ("boot_id", f"{state['boots']}-0\n"),
-            ("apt-get install", "update=done\nmake=install ok installed\ntcc=install ok installed\nruns=tcc version\n"),
+            ("apt-get install", "unsigned=refused\nupdate=done\nmake=install ok installed\ntcc=install ok installed\nruns=tcc version\n"),
             ("git clone", "said=hello 42\nsame=yes\nchanged=0\n"),
             ("authorized_keys", "ssh-ed25519 AAAA\n"),
             ("apt-get", "apt 2.6.1 (amd64)\n"),
-            ("colinux-check folder", "host=made by host\ntried=49\nfaults=0\numount=done\n"),
+            ("colinux-check folder", "refused=yes\nhost=made by host\ntried=49\nfaults=0\numount=done\n"),
             ("serial-getty", "getty=active\n"),
             ("ifconfig eth0", "eth0=10.0.2.15 255.255.255.0\neth1=10.0.3.15 255.255.255.0\nmac=02:43:4f:00:00:05\n"
              "gateways=10.0.2.2 10.0.3.2\nresolvers=10.0.2.3 10.0.3.3\n"),
             ("answer.$address", "answer.10.0.2.2=yes\nanswer.10.0.3.2=yes\nanswer.192.0.2.1=yes\n"),
-            ("/proc/colinux/status", "abi=2\ninterrupted=yes\nleaves=yes\ndisks=all\nconsole=driven\n"),
+            ("/proc/colinux/status", "abi=3\ninterrupted=yes\nleaves=yes\ndisks=all\nconsole=driven\n"),
             ("answer6.", "eth0=fec000000000000200434ffffe000005\nanswer6.fec0:0:0:2::2=yes\nanswer6.fec0:0:0:3::2=yes\n"
              "echoed_good=1048576\ntaken_good=1048576\ndatagrams=10\nlongest=1400\n"),
             ("net lookup", "address=192.0.2.1\nunknown=3\n"),
             ("net send", "sent_good=4194304\ntaken_good=4194304\nechoed_good=4194304\n"),
             ("net udp", "datagrams=5\nlongest=8000\n"),
+            ("> /dev/hvc2", ""),
+            ("< /dev/hvc3", ""),
             ("by=eth1", "taken_good=1048576\nby=eth1\n"),
             ("ifconfig eth2", "answer=yes\nechoed_good=4194304\n"),
         ]  # fmt: skip
@@ -228,6 +231,11 @@ def stamp(ahead: float) -> str:
     """A clock that is so many seconds ahead, at a moment of a counter of 1 GHz."""
     now = time.time_ns()
     return f"tsc={now}\nepoch={now / 1e9 + ahead:.6f}\nwidth=40\n"
+
+
+def lines_sum(count: int) -> str:
+    """Of the numbers from 1 on, a line each."""
+    return hashlib.sha256("".join(f"{n}\n" for n in range(1, count + 1)).encode()).hexdigest()
 
 
 guests: dict[int, Guest] = {}
@@ -263,8 +271,10 @@ def ctl(host: Line, number: str, command: str, slot: int) -> None:
 
 
 def host_run(host: Line, number: str, script: str) -> None:
-    if "dropbearkey" in script:
+    if "dropbearkey" in script or "BEGIN PGP SIGNED" in script:
         return host.answer(number, 0)
+    if "sha256sum < Packages" in script:
+        return host.answer(number, 0, f"{'0' * 64}  -\n80\n")
     if "dbclient" in script:
         boot = "1-0" if "wrong-guest" in MODES else f"{state['boots']}-0"
         return host.answer(number, 0, f"here=5eed -\nboot={boot}\nthere=5eed -\n")
@@ -329,6 +339,9 @@ def host_run(host: Line, number: str, script: str) -> None:
         ("xwininfo", 0, "".join(WINDOWS[: -1 if "no-window" in MODES else None])),
         ("Xvfb_screen0", 0, base64.encodebytes(gzip.compress(xwd(200, 80, SCREEN))).decode()),
         ("ping_group_range", 0, ""),
+        (": > /tmp/colinux-ttys1", 0, ""),
+        ("rm /tmp/colinux-ttys1", 0, ""),
+        ("< /tmp/colinux-ttys1", 0, f"sum={lines_sum(20000 - ('no-serial' in MODES))}  -\n"),
         ("ifconfig cotap0", 0, ""),
         ("redirect", int("no-ports" in MODES), "listed=2\nechoed_good=1048576\ndatagrams=10\ntaken=refused\nwhich=asked\n"
              "closed=yes\nlast_good=4194304\n"),

@@ -29,7 +29,7 @@ def note(
     root: int = ROOT,
     selector: int = 0x60,
     offset: int = OFFSET,
-    abi: int = 2,
+    abi: int = 3,
 ) -> bytes:
     """The note of an i386 kernel."""
     return daemon_kit.note(

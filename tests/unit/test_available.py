@@ -13,6 +13,7 @@ from pipeline.declaration import load
 from pipeline.declaration.model import SCENARIOS, Source
 from pipeline.errors import InfrastructureError, UserError
 from pipeline.paths import Paths, checkout
+from pipeline.reproduce import check
 from pipeline.sources import Dropped, Fetched, NotHere
 from pipeline.tasks import Project
 
@@ -103,3 +104,13 @@ def test_what_takes_long_is_built_for_tests_only_when_it_is_wanted(
     monkeypatch.setenv("COLINUX_LONG", "1")
     assert "rootfs:old-x86_64" in available.tested(project)
     assert available.LONG < SCENARIOS
+
+
+def test_what_is_built_again_was_built_before(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`repro --all` builds by `artifacts` first and by the machines' names then: a zip for Windows has more than boots."""
+    fail(monkeypatch, {})
+    nt = load(checkout().root / "colinux.toml").machines["nt-6.1"]
+    project.declaration.machines[nt.name] = nt
+    first = available.artifacts(project)
+    assert "daemon:windows-x64" in first
+    assert sorted(first) == sorted(check.tasks_of(project, list(project.declaration.machines)))

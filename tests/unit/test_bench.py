@@ -18,7 +18,7 @@ DECLARATION = load(Path(__file__).resolve().parents[2] / "colinux.toml")
 
 def test_the_default_machine_is_measured_with_every_device_and_its_rival() -> None:
     machine = ratios.equipped(DECLARATION.project.default, DECLARATION)
-    assert f"eth0=slirp cofs0={ratios.FOLDER}" in machine.cmdline
+    assert f"ttys1={ratios.LINES[0]} eth0=slirp cofs0={ratios.FOLDER}" in machine.cmdline
     host = DECLARATION.hosts[machine.host]
     declared = DECLARATION.hosts[DECLARATION.machines[DECLARATION.project.default].host]
     assert (host.image, host.arch) == (declared.image, declared.arch)
@@ -64,6 +64,6 @@ def test_the_scripts_for_the_rival_are_a_shells() -> None:
     """Templates of templates: what comes out is what sh reads, with nothing left to fill in."""
     init = rival.INIT.format(rounds=5, work="    true")
     for script in (init, rival.INITRD.format(folder="/f", init=init),
-                   rival.QEMU.format(memory=128, disk="/dev/vdb", console="/dev/vport0p4")):
+                   rival.QEMU.format(memory=128, disk="/dev/vdb", console="/dev/vport0p4", serial="/tmp/line")):
         assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
         assert "{" not in script.replace("${accel%%,*}", "")

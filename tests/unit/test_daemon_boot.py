@@ -54,7 +54,7 @@ def test_a_guest_that_must_not_restart_ends(tmp_path: Path) -> None:
 
 DRIVERS = {
     "absent": (14, "the fake driver is not installed"),
-    "old": (3, "the driver speaks ABI version 1, this daemon version 2; install both from one release"),
+    "old": (3, "the driver speaks ABI version 2, this daemon version 3; install both from one release"),
     "nomem": (255, "the host has no 64 MiB for the guest"),
     "cannot": (255, "this host cannot run this guest; the host kernel's log says why"),
     "cannot: the driver says: no": (255, "creating the virtual machine: this host cannot run this guest; the driver says: no\n"),
@@ -71,7 +71,7 @@ def test_a_driver_that_cannot(driver: str, tmp_path: Path) -> None:
 
 
 def test_status_driver(tmp_path: Path) -> None:
-    assert boot(tmp_path, "", "--status-driver").stdout == "driver fake, ABI 2\n"
+    assert boot(tmp_path, "", "--status-driver").stdout == "driver fake, ABI 3\n"
     assert boot(tmp_path, "", "--status-driver", driver="old").returncode == 3
     assert boot(tmp_path, "", "--status-driver", driver="absent").returncode == 14
 

@@ -24,9 +24,11 @@ PATIENCE = 60
 class Guest:
     """A daemon with a scripted guest, in the background; the guest is up when this is made."""
 
-    def __init__(self, folder: Path, run: Path, guest: str, *arguments: str, memory: int = 64) -> None:
+    def __init__(
+        self, folder: Path, run: Path, guest: str, *arguments: str, memory: int = 64, flags: int = 1
+    ) -> None:
         folder.mkdir(exist_ok=True)
-        (folder / "vmlinux").write_bytes(daemon_kit.kernel())
+        (folder / "vmlinux").write_bytes(daemon_kit.kernel(daemon_kit.note(flags=flags)))
         self.run = run
         self.name = "colinux"
         self.process = subprocess.Popen(
@@ -107,8 +109,8 @@ def run(tmp_path: Path) -> Iterator[Path]:
 def start(tmp_path: Path, run: Path) -> Iterator[Start]:
     some: list[Guest] = []
 
-    def one(guest: str, *arguments: str, memory: int = 64) -> Guest:
-        some.append(Guest(tmp_path / str(len(some)), run, guest, *arguments, memory=memory))
+    def one(guest: str, *arguments: str, memory: int = 64, flags: int = 1) -> Guest:
+        some.append(Guest(tmp_path / str(len(some)), run, guest, *arguments, memory=memory, flags=flags))
         some[-1].wait_up()
         return some[-1]
 
@@ -323,10 +325,10 @@ def test_redirections_that_cannot_be(start: Start, ctl: Ctl) -> None:
         taken.bind(("127.0.0.1", port + 1))
         taken.listen()
         both = f"tcp:{port}:1/tcp:{port + 1}:2"
-        assert refused("add", "eth1", both) == f"port {port + 1}: Address already in use"
+        assert refused("add", "eth1", both) == f"tcp port {port + 1} at 127.0.0.1: Address already in use"
         assert not is_open(port)
     assert ctl("redirect", "add", "eth0", f"tcp:{port}:1").returncode == 0
-    assert refused("add", "eth1", f"tcp:{port}:1") == f"port {port}: Address already in use"
+    assert refused("add", "eth1", f"tcp:{port}:1") == f"tcp port {port} at 127.0.0.1: Address already in use"
     assert redirections(ctl) == {"eth0": [f"tcp:127.0.0.1:{port}:1"], "eth1": []}
 
 

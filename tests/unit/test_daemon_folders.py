@@ -81,16 +81,24 @@ MOUNTS = {  # mount.cofs's words: what mount is told
 }
 
 
-@pytest.mark.parametrize("words", MOUNTS)
-def test_mount_cofs(words: str, tmp_path: Path) -> None:
-    """Linux's own mount is told what 9p needs, whichever way the folder is named."""
-    fake = tmp_path / "mount"
-    fake.write_text('#!/bin/sh\necho "$@"\n')
-    fake.chmod(0o755)
+OLD_MOUNTS = {
+    "1 /mnt": "-t 9p -o trans=virtio,msize=32768 cofs1 /mnt",
+    "1 /mnt -r -o cache=loose": "-t 9p -o trans=virtio,msize=32768,ro,cache=loose cofs1 /mnt",
+}
+
+
+@pytest.mark.parametrize(("release", "words", "told"), [
+    *(("6.1.0-colinux", *one) for one in MOUNTS.items()), *(("2.6.33-colinux", *one) for one in OLD_MOUNTS.items()),
+])  # fmt: skip
+def test_mount_cofs(release: str, words: str, told: str, tmp_path: Path) -> None:
+    """Linux's own mount is told what 9p needs, whichever way the folder is named, and however old it is."""
+    for name, says in (("mount", '"$@"'), ("uname", release)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {says}\n")
+        (tmp_path / name).chmod(0o755)
     done = subprocess.run(
         ["sh", MOUNT, *words.split()], text=True, capture_output=True, check=False, env={"PATH": f"{tmp_path}:/bin"}
     )
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, MOUNTS[words], "")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, told, "")
 
 
 @pytest.mark.parametrize("words", ["", "0", "0 /mnt -o", "0 /mnt /mnt"])

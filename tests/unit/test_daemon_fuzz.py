@@ -50,6 +50,39 @@ def test_answers_that_are_no_json(tmp_path: Path) -> None:
     assert min(found, missed) > 10000
 
 
+@pytest.mark.fuzz
+def test_terminal_modes(tmp_path: Path) -> None:
+    """What colinux-console reads along of what a guest prints, to put a terminal back at the end."""
+    count = daemon_kit.inputs(30000)
+    (switched, usual), _ = daemon_kit.fuzz(tmp_path, "fuzz-modes", count=count)
+    assert switched + usual == count and min(switched, usual) > count // 10
+
+
+@pytest.mark.fuzz
+def test_lines_and_redirections(tmp_path: Path) -> None:
+    """The languages inside of ttysN= and ethN=, and ports that are opened and closed as they say."""
+    count = daemon_kit.inputs(30000)
+    (understood, refused), _ = daemon_kit.fuzz(tmp_path, "fuzz-ports", count=count)
+    assert understood + refused == count and min(understood, refused) > count // 20
+
+
+@pytest.mark.fuzz
+def test_requests_to_the_opener(tmp_path: Path) -> None:
+    """Whatever a sandboxed daemon asks for, it gets what the configuration names."""
+    count = daemon_kit.inputs(15000)
+    (granted, refused), _ = daemon_kit.fuzz(tmp_path, "fuzz-opener", count=count)
+    assert granted + refused == count and min(granted, refused) > count // 20
+
+
+@pytest.mark.fuzz
+def test_a_guest_that_leaves_for_any_reason(tmp_path: Path) -> None:
+    """Its reasons, words and texts, and doorbells of all devices."""
+    count = daemon_kit.inputs(15000)
+    (ends,), said = daemon_kit.fuzz(tmp_path, "fuzz-vcpu", count=count)
+    assert ends > count // 50
+    assert said.count("\n") <= 8 * 3, "a hostile guest must not fill the host's disk with messages"
+
+
 def run(folder: Path, text: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     (folder / "any.conf").write_bytes(text)
     return subprocess.run(

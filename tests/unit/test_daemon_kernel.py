@@ -89,14 +89,14 @@ BAD = {
     "another's note": (kernel(note(owner=b"GNU\0\0\0\0\0")), "is not a cooperative kernel"),
     "almost our owner": (kernel(note(owner=b"colinuxx")), "is not a cooperative kernel"),
     "another type": (kernel(note(kind=2)), "is not a cooperative kernel"),
-    "newer ABI": (kernel(note(abi=3)), "was built for ABI version 3, this daemon speaks version 2"),
+    "newer ABI": (kernel(note(abi=4)), "was built for ABI version 4, this daemon speaks version 3"),
     "newer ABI, longer note": (
         kernel(note(desc=struct.pack("<I", 7) + bytes(60))),
         "was built for ABI version 7",
     ),
     "x86-64, says it is not": (kernel(note(flags=2)), "is an x86-64 kernel, and its colinux note says otherwise"),
     "empty note": (kernel(note(desc=b"")), "the colinux note is empty"),
-    "short note": (kernel(note(desc=struct.pack("<I", 2))), "the colinux note has 4 bytes, expected 48"),
+    "short note": (kernel(note(desc=struct.pack("<I", 3))), "the colinux note has 4 bytes, expected 48"),
     "note's name too long": (
         kernel(struct.pack("<III", 2**32 - 1, 24, 1) + bytes(32)),
         "reaches beyond its end",
@@ -163,7 +163,7 @@ def test_a_good_kernel_passes(tmp_path: Path) -> None:
     done = daemon_kit.check(tmp_path, "--check", "kernel=vmlinux", "root=/dev/vda", "quiet")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert "kernel: vmlinux, ABI 2, 28 KiB in memory, entry 0x1000000, shared area at 0xffffffffff579000" in done.stdout
+    assert "kernel: vmlinux, ABI 3, 28 KiB in memory, entry 0x1000000, shared area at 0xffffffffff579000" in done.stdout
     assert "command line: console=hvc0 root=/dev/vda quiet\n" in done.stdout
 
 

@@ -33,7 +33,7 @@ BAD = {
         "is truncated: segment 0 is 8192 bytes at offset 24576",
     ),
     "no note": (kernel(segments=[TEXT]), "is not a cooperative kernel: it has no colinux note"),
-    "older ABI": (kernel(note(abi=1)), "was built for ABI version 1, this daemon speaks version 2"),
+    "older ABI": (kernel(note(abi=1)), "was built for ABI version 1, this daemon speaks version 3"),
     "an x86-64 note": (kernel(daemon_kit.note()), "is an i386 kernel, and its colinux note does not say so"),
     "flags of another version": (kernel(note(flags=0x12)), "asks for what this version cannot do (flags 0x12)"),
     "flags of 64 bits": (kernel(note(flags=3)), "asks for what this version cannot do (flags 0x3)"),
@@ -94,7 +94,7 @@ def test_a_good_kernel_passes(tmp_path: Path) -> None:
     (tmp_path / "vmlinux").write_bytes(WHOLE)
     done = daemon_kit.check(tmp_path, "--check", "kernel=vmlinux")
     assert done.returncode == 0, done.stderr
-    assert "ABI 2" in done.stdout and "entry 0xc0100010, shared area at 0xfffe0000" in done.stdout
+    assert "ABI 3" in done.stdout and "entry 0xc0100010, shared area at 0xfffe0000" in done.stdout
 
 
 @pytest.mark.fuzz
@@ -159,7 +159,7 @@ def test_the_guest_finds_what_it_needs(tmp_path: Path, driver: str) -> None:
 
     page = (tmp_path / "params.bin").read_bytes()
     params, boot32, cmdline = page[:PAGE], page[PAGE : 2 * PAGE], page[2 * PAGE :]
-    assert struct.unpack_from("<IIII", boot32) == (0x32334F43, 2, 16, 0)
+    assert struct.unpack_from("<IIII", boot32) == (0x32334F43, 3, 16, 0)
     assert struct.unpack_from("<II", boot32, 16) == (numbers["code_phys"], numbers["area_phys"])
     assert struct.unpack_from("<256I", boot32, 32) == (*(chunk >> 12 for chunk in chunks), *[0] * 240)
     assert cmdline[: cmdline.index(0)] == b"console=hvc0 quiet a=b"

@@ -298,7 +298,7 @@ def test_help_and_version(tmp_path: Path) -> None:
         assert word in told.stdout
     assert max(map(len, told.stdout.splitlines())) <= 88
     told = daemon_kit.check(tmp_path, "--version")
-    assert (told.returncode, told.stdout) == (0, "colinux-daemon development, ABI 2\n")
+    assert (told.returncode, told.stdout) == (0, "colinux-daemon development, ABI 3\n")
 
 
 def test_a_full_stdout_is_an_error(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pipeline.daemon import FLAGS
 
 ROOT = Path(__file__).resolve().parents[2]
-INCLUDES = [f"-I{ROOT / 'runtime' / part}" for part in ("abi", "daemon", "client", "agent", "windows")]
+INCLUDES = [f"-I{ROOT / 'runtime' / part}" for part in ("abi", "daemon", "daemon/windows", "client", "agent", "windows")]
 PYTHON = ("pipeline/*.py", "runtime/launcher/*.py", "toolchain/*.py")
 STARTS_A_PROGRAM = re.compile(r"^\s*(import subprocess|from subprocess)|os\.(system|popen|exec|spawn|fork)\w*\(", re.M)
 C_FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-fsyntax-only"]

@@ -20,7 +20,7 @@ from PIL import Image
 
 from pipeline.declaration import load, model
 from pipeline.errors import BuildFailed, InfrastructureError, UserError
-from runtime.launcher import desktop, guest, host, livedin, network, scenarios
+from runtime.launcher import desktop, guest, host, livedin, network, scenarios, terminals
 from runtime.launcher.boot import Verdict, boot, time_factor
 
 
@@ -217,7 +217,8 @@ def test_every_scenario_plays(stage: Stage, scenario: str) -> None:
     added = {"stress": {"host-load"}, "busy": {"host-timers"}, "nmi": {"nmi-seen"}, "mce": {"mce-seen"},
              "panic": {"panic-early", "panic-double", "panic-init", "panic-oops"}, "kill": {"kill-0", "kill-1", "kill-2"},
              "two-guests": {"fpu@0", "fpu@1", "disk@1"}, "debian": {"login"},
-             "cofs": {"folder-host"}, "net": {"net-redirect", "net-ports"}, "lived-in": {"folder-host", "ssh", "consoles"},
+             "cofs": {"folder-host"}, "net": {"net-redirect", "net-ports"},
+             "devices": {"folder-host", "net-redirect", "net-ports"}, "lived-in": {"folder-host", "ssh", "consoles"},
              "desktop": {"desktop"}, "journal": {"journal", "poweroff-journal"}}  # fmt: skip
     assert added.get(scenario, set()) <= set(status(verdict))
 
@@ -249,6 +250,14 @@ def test_a_network_is_spoken_through_both_ways(stage: Stage, modes: str, verdict
         assert {*network.TRAFFIC, "net-redirect", "net-ports"} <= set(seen) and set(seen.values()) == {"pass"}
     else:
         assert says in judged.outcome.reason
+
+
+@pytest.mark.parametrize(("modes", "says"), [("", None), ("no-serial", "/tmp/colinux-ttys1"), ("no-console", "cocon1")])
+def test_a_serial_port_and_a_further_console_are_looked_at(stage: Stage, modes: str, says: str | None) -> None:
+    verdict = stage.judge(machine(modes=modes, cmdline=terminals.CMDLINE, checks=("uname", "terminals", "poweroff")))
+    [seen] = [check for check in evidence(verdict)["checks"] if check["name"] == "terminals"]
+    assert seen["status"] == ("fail" if says else "pass")
+    assert says is None or says in seen["output"]
 
 
 @pytest.mark.parametrize(("modes", "wrong"), [

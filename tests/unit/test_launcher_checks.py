@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.declaration import load, model
 from pipeline.paths import checkout
-from runtime.launcher import checks, disknames, livedin, network, proc, scenarios
+from runtime.launcher import checks, disknames, folders, livedin, network, proc, scenarios, terminals
 from runtime.launcher.checks import GUEST_CHECKS, Facts
 from runtime.launcher.series import TRAITS
 from toolchain import kernels
@@ -49,7 +49,7 @@ GOOD = {
     "systemd": "running\n",
     "apt": "apt 2.6.1 (amd64)\nSupported modules:\n",
     "login": "getty=active\n",
-    "folder": "host=made by host\ntried=49\nfaults=0\numount=done\n",
+    "folder": "refused=yes\nhost=made by host\ntried=49\nfaults=0\numount=done\n",
     **{name: "".join(f"{key}={value}\n" for key, value in traffic.expected.items())
        for name, traffic in {**network.TRAFFIC, **livedin.WORK, "status": proc.STATUS}.items()},
 }
@@ -117,6 +117,7 @@ def test_no_answer_fails(name: str) -> None:
         ("folder", "tried=49", "tried=48"),
         ("folder", "tried=49", "fault: rename (No such file or directory)\ntried=49"),
         ("folder", "made by host", ""),
+        ("folder", "refused=yes", ""),
         ("folder", "umount=done", "escaped=link-up\numount=done"),
         ("folder", "umount=done", ""),
         ("doors", "tried=9", "fault: iopl is open\ntried=9"),
@@ -166,10 +167,28 @@ def test_a_prompt_that_is_not_on_the_console_fails() -> None:
     assert not GUEST_CHECKS["login"].judge(0, GOOD["login"], dataclasses.replace(FACTS, console="Starting")).good
 
 
-def test_the_declared_machine_has_the_network_that_is_looked_for() -> None:
-    declared = load(checkout().root / "colinux.toml").machines["net"]
-    assert declared.cmdline == network.CMDLINE
-    assert set(network.TRAFFIC) <= set(declared.checks)
+def test_the_declared_machines_have_the_devices_that_are_looked_for() -> None:
+    machines = load(checkout().root / "colinux.toml").machines
+    for name in ("net", "devices-2.6.33", "devices-2.4.37", "nt-devices"):
+        declared = machines[name]
+        assert declared.cmdline.endswith(f"{network.CMDLINE} {terminals.CMDLINE}"), name
+        # libslirp's IPv6 is for guests that have it
+        assert set(network.TRAFFIC) - {"net-ip6"} <= set(declared.checks), name
+    assert set(network.TRAFFIC) <= set(machines["net"].checks)
+    for one in machines.values():
+        assert terminals.CMDLINE in one.cmdline or "terminals" not in one.checks, one.name
+        for folder in ("cofs0={}", "cofs1={},ro"):
+            assert folder.format(folders.FOLDER) in one.cmdline.split() or "folder" not in one.checks, one.name
+
+
+def test_a_folder_lacks_what_the_series_lacks_and_no_more() -> None:
+    old = dataclasses.replace(FACTS, series="2.6.33")
+    script = GUEST_CHECKS["folder"].script(old)
+    assert "/tmp/cofs1 shared-maps,moves,link-counts,blocks\n" in script
+    assert "/tmp/cofs1 \n" in GUEST_CHECKS["folder"].script(FACTS)
+    fewer = GOOD["folder"].replace("tried=49", "tried=47")
+    assert GUEST_CHECKS["folder"].judge(0, fewer, old).good
+    assert not GUEST_CHECKS["folder"].judge(0, GOOD["folder"], old).good
 
 
 def test_names_are_those_that_the_series_has() -> None:

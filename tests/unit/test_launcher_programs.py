@@ -8,6 +8,7 @@ import ctypes
 import os
 import platform
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -290,8 +291,20 @@ def terminal() -> Iterator[str]:
         os.close(ours)
 
 
+@contextlib.contextmanager
+def far_ends(program: Path, *paths: Path) -> Iterator[None]:
+    with subprocess.Popen([program, "serial", *paths], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout and server.stdout.readline() == f"ready={len(paths)}\n"
+            yield
+        finally:
+            server.kill()
+
+
 @pytest.mark.parametrize("kind", ratios.KINDS)
-def test_every_benchmark_gives_one_figure(program: Path, tmp_path: Path, kind: str) -> None:
+def test_every_benchmark_gives_one_figure(
+    program: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, kind: str
+) -> None:
     disk = tmp_path / "disk"
     disk.write_bytes(bytes(17 << 20))
     with contextlib.ExitStack() as stack:
@@ -302,11 +315,34 @@ def test_every_benchmark_gives_one_figure(program: Path, tmp_path: Path, kind: s
             place["server"] = [f"127.0.0.1:{port}"]
         if kind == "tty":
             place["console"] = [stack.enter_context(terminal())]
+        if kind == "serial":
+            line = tmp_path_factory.mktemp("line") / "line"
+            stack.enter_context(far_ends(program, line))
+            place["serial"] = [line]
         status, said = run(program, "bench", kind, *map(str, place[ratios.KINDS[kind].place]))
     assert status == 0
     [figure] = said.values()
     assert 0 < float(figure) < 60
     assert [path.name for path in tmp_path.iterdir()] == ["disk"]
+
+
+def test_a_serial_line_takes_all_before_it_answers(program: Path, tmp_path: Path) -> None:
+    """Two lines, each for itself; a second user of one finds it as the first did."""
+    lines = [tmp_path / "a", tmp_path / "b"]
+    with far_ends(program, *lines):
+        users = [os.open(line, os.O_RDWR | os.O_NOCTTY) for line in lines]
+        left = 256 * 1024
+        os.write(users[1], b"x" * 100)
+        while left > 1:
+            left -= os.write(users[0], bytes(min(left - 1, 4000)))
+        assert select.select(users, [], [], 0.3)[0] == []
+        os.write(users[0], b"\n")
+        assert select.select(users, [], [], 60)[0] == users[:1]
+        assert os.read(users[0], 10) == b"\0"
+        for user in users:
+            os.close(user)
+        for _ in range(2):
+            assert run(program, "bench", "serial", str(lines[0]))[0] == 0
 
 
 def test_a_folder_with_a_file_of_that_name_is_left_alone(program: Path, tmp_path: Path) -> None:
@@ -321,6 +357,7 @@ def test_a_folder_with_a_file_of_that_name_is_left_alone(program: Path, tmp_path
     ("words", "status"),
     [((), 2), (("nonsense",), 2), (("forks", "many"), 2), (("bench",), 2), (("bench", "diskseq"), 3),
      (("bench", "diskseq", "/dev/null"), 3), (("bench", "files"), 2), (("bench", "tty"), 2),
+     (("bench", "serial"), 2), (("bench", "serial", "/dev/null"), 3), (("serial",), 2), (("serial", "/nowhere/a"), 3),
      (("bench", "entropy", "/dev/null"), 3), (("bench", "netrtt"), 2), (("bench", "netsend", "127.0.0.1:1"), 3),
      (("mem", "0"), 2), (("pool",), 3), (("true",), 0)],
 )  # fmt: skip
@@ -347,6 +384,16 @@ def test_a_folder_does_what_a_file_system_does(program: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stdout
     assert values(done.stdout) == {"tried": "40", "faults": "0"}
     assert [path.name for path in tmp_path.iterdir()] == ["from-guest"]
+
+
+def test_a_folder_that_can_do_more_than_it_should_is_found_out(program: Path, tmp_path: Path) -> None:
+    """What a file system is said to lack must not be there: the table would be wrong."""
+    lacks = "shared-maps,moves,link-counts,blocks"
+    done = subprocess.run([program, "folder", tmp_path, "", lacks], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    for fault in ("no shared mapping", "rename to another directory says so", "a hard link", "5 GiB that take no room"):
+        assert f"fault: {fault}" in done.stdout
+    assert values(done.stdout)["tried"] == "38"
 
 
 def test_a_folder_that_loses_something_is_found_out(program: Path, tmp_path: Path) -> None:

@@ -47,3 +47,15 @@ def test_division_of_64_bits(compiler: str, tmp_path: Path) -> None:
     subprocess.run([compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static",
                     f"-I{ROOT / 'runtime/monitor'}", source, "-o", program], check=True)  # fmt: skip
     subprocess.run([program], check=True)
+
+
+def test_memory_that_comes_and_goes(tmp_path: Path) -> None:
+    """The balloon, with a host that is a table (tests/unit/monitor/balloon.c)."""
+    program = tmp_path / "balloon"
+    monitor = ROOT / "runtime/monitor"
+    subprocess.run(["gcc", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined",
+                    "-fno-sanitize-recover=all", f"-I{monitor}", ROOT / "tests/unit/monitor/balloon.c",
+                    *(monitor / f"{part}.c" for part in ("pool", "chunk", "paging")), "-o", program],
+                   check=True)  # fmt: skip
+    done = subprocess.run([program], text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -140,6 +140,8 @@ def test_what_a_person_works_in_is_his(here: Project) -> None:
     over, _, kept = install.partition("SetOverwrite off")
     assert set(re.findall(r'^  File "([^"]+)"', over, re.M)) == names - own
     assert set(re.findall(r'^  File "([^"]+)"', kept, re.M)) == own
+    checked = re.findall(r'CheckFree "\$INSTDIR\\([^"]+)"', over)
+    assert {name.replace("\\", "/") for name in checked} == names - own
     always, question, asked = remove.partition("MessageBox MB_YESNO")
     deleted = re.findall(r'Delete "\$INSTDIR\\([^"]+)"', always)
     assert {name.replace("\\", "/") for name in deleted} == names - own and question

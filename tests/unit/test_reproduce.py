@@ -223,6 +223,18 @@ def test_words_of_the_command_line() -> None:
             check.tasks_of(project, [wrong])
 
 
+def test_what_was_not_built_is_said_before_anything_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(project: Project) -> Place:
+        raise AssertionError("the second build has begun")
+
+    monkeypatch.setattr(second, "prepare", prepare)
+    with pytest.raises(UserError, match="not built: build/[^ ]*") as caught:
+        check.check(Project(Project.here().declaration, Paths(tmp_path)), ["driver:windows-x64"])
+    assert caught.value.hint.startswith("./doit ")
+
+
 def test_what_a_machine_is_made_of_comes_in_order_and_is_all_compared() -> None:
     project = Project.here()
     for machine in project.declaration.machines.values():

@@ -209,6 +209,20 @@ class TestExt:
         assert "security.capability" in kit.debugfs(image, "ea_list /bin/ping")
         assert "backslash" in kit.debugfs(image, r'cat "/usr/lib/system-systemd\x2dcryptsetup.slice"')
 
+    def test_further_names_need_no_scratch_that_knows_links(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """FUSE and others tell other inode numbers for them, or a count that is a second old."""
+        monkeypatch.delattr(os, "link")
+        tree = sample(tmp_path)
+        for number in range(300):       # more than a block's worth of a folder
+            tree.put(f"/many/{'a' * 40}{number}", Entry(stat.S_IFREG | 0o640, same_as="/home/a"))
+        image = self.image(tree, tmp_path / "a")
+        kit.fsck(image)
+        assert "Links: 301" in kit.debugfs(image, "stat /home/a")
+        last = kit.debugfs(image, f"stat /many/{'a' * 40}299")
+        assert last.splitlines()[0] == kit.debugfs(image, "stat /home/a").splitlines()[0] and "Mode:  0640" in last
+
     def test_same_bytes_twice_another_name_other_ids(self, tmp_path: Path) -> None:
         tree = sample(tmp_path)
         first = self.image(tree, tmp_path / "a").read_bytes()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.rootfs import busybox
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "pipeline/rootfs/files/busybox/udhcpc.script"
 INTERFACES = 4
@@ -67,3 +69,10 @@ def test_a_system_that_cannot_be_written_is_left_alone(script: Path) -> None:
     etc.rmdir()     # nobody, root neither, can write there
     process = start(script, "bound", 0)
     assert process.wait(60) == 0 and not etc.exists()
+
+
+def test_the_busybox_of_ours_looks_for_it_where_it_is() -> None:
+    """Over a configuration with nothing in it, it looks nowhere, and a lease changes nothing."""
+    options = (ROOT / "pipeline/rootfs/files/busybox.config").read_text().splitlines()
+    [path] = [one.split("=")[1].strip('"') for one in options if one.startswith("CONFIG_UDHCPC_DEFAULT_SCRIPT=")]
+    assert any(f"{place}/default.script" == path for place in busybox.UDHCPC)

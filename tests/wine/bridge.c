@@ -237,7 +237,8 @@ static HANDLE make_pipe(const wchar_t *path, bool foreign)
 static bool wait_for_somebody(HANDLE pipe)
 {
 	OVERLAPPED overlapped = { .hEvent = CreateEventW(NULL, TRUE, FALSE, NULL) };
-	bool come = ConnectNamedPipe(pipe, &overlapped) || GetLastError() == ERROR_PIPE_CONNECTED;
+	bool come = ConnectNamedPipe(pipe, &overlapped) || GetLastError() == ERROR_PIPE_CONNECTED ||
+		    GetLastError() == ERROR_NO_DATA;	/* has come, and gone already */
 	DWORD done;
 
 	if (!come && GetLastError() == ERROR_IO_PENDING)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the tests under Wine share: an emulated Windows with our programs in it."""
+"""What the tests under Wine share: an emulated Windows with our programs in it; and the same once more, of 32 bits."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,29 +20,35 @@ from pipeline.tasks import Project
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 
 pytest.register_assert_rewrite("test_daemon_options", "test_daemon_corpus", "test_daemon_control", "test_daemon_consoles",
-                               "wine_kit", "door_kit")  # fmt: skip
+                               "wine_kit", "wine_watch", "door_kit", "tap_kit")  # fmt: skip
 
 import door_kit  # noqa: E402
 import test_daemon_control  # noqa: E402
 import wine_kit  # noqa: E402
-from wine_kit import FOLDER, TARGET  # noqa: E402
+import wine_systems  # noqa: E402
+from wine_kit import FOLDER  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def wine() -> Iterator[wine_kit.Wine]:
-    """colinux-daemon.exe, the clients and colinux.sys lie in its C:\\colinux."""
-    if not wine_kit.LOADER.exists() or not wine_kit.SERVER.exists():
-        pytest.skip("Wine is not installed (./doit test installs it)")
-    if not shutil.which(f"{TARGET.prefix}gcc-win32"):
-        pytest.skip(f"no compiler for {TARGET.name} is installed (./doit setup installs it)")
-    project = Project.here()
+def running() -> Iterator[Callable[[str], wine_kit.Wine]]:
+    """The Wine of a system, by its name: from when it is first wanted to the end of all tests."""
+    with contextlib.ExitStack() as until_the_end:
+        yield functools.cache(lambda name: until_the_end.enter_context(started(name)))
+
+
+@contextlib.contextmanager
+def started(name: str) -> Iterator[wine_kit.Wine]:
+    system = wine_systems.find(name)
+    if isinstance(system, str):
+        pytest.skip(system)
+    target, project = system.target, Project.here()
     # one test process at a time: whoever comes second finds them made
     with file_lock(checkout().build / "test/wine.lock"):
-        for work in (f"driver:{TARGET.name}", f"daemon:{TARGET.name}"):
+        for work in (f"driver:{target.name}", f"daemon:{target.name}"):
             project.bring(work)
-        wine = wine_kit.new()
+        wine = wine_kit.new(system)
     try:
-        for product in (*windowsdaemon.programs(TARGET.name, checkout()), ntdriver.file(TARGET, checkout())):
+        for product in (*windowsdaemon.programs(target.name, checkout()), ntdriver.file(target, checkout())):
             shutil.copy(product, wine.programs)
         yield wine
     finally:
@@ -49,11 +56,18 @@ def wine() -> Iterator[wine_kit.Wine]:
         remove(wine.folder)
 
 
+@pytest.fixture(scope="session", params=["x64", "x86"])
+def wine(request: pytest.FixtureRequest, running: Callable[[str], wine_kit.Wine]) -> wine_kit.Wine:
+    """colinux-daemon.exe, the clients and colinux.sys lie in its C:\\colinux. Every test that has it is of both."""
+    return running(request.param)
+
+
 @pytest.fixture(scope="session")
 def bridge(wine: wine_kit.Wine) -> Iterator[door_kit.Bridge]:
     """Named pipes as sockets; and the daemon with scripted guests lies in there, too."""
-    shutil.copy(door_kit.fake_daemon(), wine.programs)
-    wine_kit.compile_program("tests/wine/bridge.c", wine.programs / "bridge.exe", "-lws2_32", "-ladvapi32")
+    target = wine.system.target
+    shutil.copy(door_kit.fake_daemon(target), wine.programs)
+    wine_kit.compile_program(target, "tests/wine/bridge.c", wine.programs / "bridge.exe", "-lws2_32", "-ladvapi32")
     with wine.begin(rf"{FOLDER}\bridge.exe", name="bridge") as running:
         yield door_kit.Bridge(running)
 

@@ -19,40 +19,42 @@ from pathlib import Path
 import daemon_kit
 import test_daemon_control
 from test_daemon_control import PATIENCE
-from wine_kit import FOLDER, TARGET, Running, Wine, text
+from wine_kit import FOLDER, Running, Wine, text
 
 from pipeline import daemon as pipeline_daemon
-from pipeline import digest, windowsdaemon
+from pipeline import digest, slirp, windowsdaemon
 from pipeline.paths import atomic_dir, checkout, file_lock, remove
+from toolchain.windows import Target
 
 PATHS = checkout()
 SUPPORT = ("check_failed", "fake_driver", "fake_memory_windows", "fake_wire", "guest", "guest_program")
-INCLUDES = ("runtime/abi", "runtime/windows", "runtime/daemon", "tests/unit/daemon")
+INCLUDES = (*windowsdaemon.INCLUDES, "tests/unit/daemon")
 PIPE = "colinux-ctl-"  # runtime/daemon/run_pipe_windows.h
 
 
-def fake_daemon() -> Path:
-    """fake-daemon.exe, compiled once for each state of the sources, into build/test/wine-door."""
+def fake_daemon(target: Target) -> Path:
+    """fake-daemon.exe, compiled once for each state of the sources, into build/test/door-TARGET."""
     sources = [path for path in pipeline_daemon.daemon_sources("windows", PATHS) if path.stem != "driver_windows"]
     sources += [daemon_kit.HARNESS / f"{stem}.c" for stem in SUPPORT]
-    flags = (*windowsdaemon.flags(TARGET), "-O1", *(f"-I{PATHS.root / folder}" for folder in INCLUDES))
-    compiler = f"{TARGET.prefix}gcc-win32"
+    network, libraries = slirp.words(target.name, PATHS)
+    flags = (*windowsdaemon.flags(target), *network, "-O1", *(f"-I{PATHS.root / folder}" for folder in INCLUDES))
+    compiler = f"{target.prefix}gcc-win32"
     told = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
     trees = [PATHS.root / folder for folder in INCLUDES]
-    folder = PATHS.build / "test/wine-door" / digest.of_json([digest.tree_digest(trees, PATHS.root), flags, told])[:16]
+    top = PATHS.build / f"test/door-{target.name}"
+    folder = top / digest.of_json([digest.tree_digest([*trees, slirp.folder(target.name, PATHS)], PATHS.root), flags, told])[:16]
 
     def gcc(*arguments: str | Path) -> None:
         done = subprocess.run([compiler, *flags, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
-    with file_lock(PATHS.build / "test/wine-door.lock"):
+    with file_lock(top.with_suffix(".lock")):
         if not folder.exists():
-            for old in folder.parent.glob("*"):
-                remove(old)
+            remove(top)
             with atomic_dir(folder) as new, concurrent.futures.ThreadPoolExecutor(2) as pool:
                 list(pool.map(lambda source: gcc("-c", source, "-o", new / f"{source.stem}.o"), sources))
-                gcc("-static", *(new / f"{source.stem}.o" for source in sources), *windowsdaemon.LIBRARIES,
-                    "-o", new / "fake-daemon.exe")  # fmt: skip
+                gcc("-static", *(new / f"{source.stem}.o" for source in sources), *libraries,
+                    *windowsdaemon.SLIRP_LIBRARIES, *windowsdaemon.LIBRARIES, "-o", new / "fake-daemon.exe")  # fmt: skip
     return folder / "fake-daemon.exe"
 
 
@@ -161,9 +163,11 @@ class Guest(test_daemon_control.Guest):
     bridge: Bridge
     open: contextlib.ExitStack
 
-    def __init__(self, folder: Path, run: Path, guest: str, *arguments: str, memory: int = 64) -> None:
+    def __init__(
+        self, folder: Path, run: Path, guest: str, *arguments: str, memory: int = 64, flags: int = 1
+    ) -> None:
         folder.mkdir(exist_ok=True)
-        (folder / "vmlinux").write_bytes(daemon_kit.kernel())
+        (folder / "vmlinux").write_bytes(daemon_kit.kernel(daemon_kit.note(flags=flags)))
         self.run = run
         self.name = next((word[5:] for word in arguments if word.startswith("name=")), "colinux")
         self.name = next((word[1:-5].replace(" ", "-") for word in arguments if word.startswith("@")), self.name)

@@ -19,7 +19,7 @@ import test_daemon_consoles
 import test_daemon_control
 from door_kit import Ctl
 from test_daemon_control import PATIENCE, Start, line
-from wine_kit import FOLDER, LOADER, Wine, text, wait_until
+from wine_kit import FOLDER, Wine, text, wait_until
 
 # Those without a terminal of Linux'.
 SAME = ("test_a_guest_is_not_held_up_by_who_does_not_look", "test_what_is_no_frame_ends_the_connection")
@@ -42,7 +42,7 @@ class Console:
         folder.mkdir()
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
-                [LOADER, rf"{FOLDER}\colinux-console.exe", *words], cwd=folder, env=wine.environment(),
+                wine.command(rf"{FOLDER}\colinux-console.exe", *words), cwd=folder, env=wine.environment(),
                 stdin=subprocess.PIPE, stdout=out, stderr=err)  # fmt: skip
 
     def type(self, keys: bytes) -> None:
@@ -164,7 +164,7 @@ class Screen(test_daemon_consoles.Console):
         self.err = folder / "err"
         with self.err.open("wb") as err:
             self.process = subprocess.Popen(
-                [LOADER, rf"{FOLDER}\colinux-console.exe"], cwd=folder, env=wine.environment(TERM="xterm"),
+                wine.command(rf"{FOLDER}\colinux-console.exe"), cwd=folder, env=wine.environment(TERM="xterm"),
                 stdin=self.slave, stdout=self.slave, stderr=err, start_new_session=True,
                 preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))  # fmt: skip
         os.set_blocking(self.master, False)

@@ -25,8 +25,6 @@ OTHERS = {
     "test_a_killed_daemons_name_is_free", "test_names_that_are_none", "test_the_folder_is_for_its_owner",
     "test_an_open_folder_is_refused", "test_another_user_is_turned_away", "test_the_end_does_not_wait_for_clients",
     "test_hostile_answers_do_not_fool_the_client", "test_lines_by_the_thousand",
-    # there is no network to open ports of
-    "test_ports_are_opened_and_closed", "test_redirections_that_cannot_be", "test_redirections_outlive_the_guest",
 }  # fmt: skip
 ACCESS_DENIED = "error 5"
 

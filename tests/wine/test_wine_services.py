@@ -42,7 +42,7 @@ def test_help_and_version(wine: Wine) -> None:
     for word in ("kernel=PATH", "--install-driver", "--install-service [NAME]", "--check", "14 the driver"):
         assert word in told.stdout
     told = daemon(wine, "--version")
-    assert (told.returncode, told.both) == (0, f"colinux-daemon {Project.here().version}, ABI 2\n")
+    assert (told.returncode, told.both) == (0, f"colinux-daemon {Project.here().version}, ABI 3\n")
 
 
 def test_no_driver_is_exit_code_14(wine: Wine, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_letters_of_every_language(wine: Wine, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(daemon_kit.kernel())
     done = daemon(wine, "--check", f"kernel={name}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"kernel: {name}, ABI 2")
+    assert done.stdout.startswith(f"kernel: {name}, ABI 3")
 
 
 def test_two_who_write_one_disk(wine: Wine, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_driver_comes_and_goes(wine: Wine) -> None:
         assert about["ImagePath"] == rf"\??\{FOLDER}\colinux.sys"
         assert (about["Type"], about["Start"]) == ("0x1", "0x3")  # a driver, started on demand
         done = daemon(wine, "--status-driver")
-        assert (done.returncode, done.both) == (0, f"driver {Project.here().version}, ABI 2\n")
+        assert (done.returncode, done.both) == (0, f"driver {Project.here().version}, ABI 3\n")
         again = daemon(wine, "--install-driver")
         assert again.returncode == 255 and "the driver is installed already" in again.stderr
         assert daemon(wine, "--remove-driver").both == "the driver is removed\n"
@@ -162,7 +162,7 @@ def test_no_guest_runs_outside_of_ring_0(driver: Wine, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def requests(wine: Wine) -> str:
     """The program of tests/wine/requests.c, in there."""
-    compile_program("tests/wine/requests.c", wine.programs / "requests.exe", "-lntdll")
+    compile_program(wine.system.target, "tests/wine/requests.c", wine.programs / "requests.exe", "-lntdll")
     return rf"{FOLDER}\requests.exe"
 
 
@@ -254,6 +254,27 @@ def test_words_of_a_service_arrive_as_they_were(wine: Wine, tmp_path: Path) -> N
 def test_a_service_that_there_is_not(wine: Wine) -> None:
     done = daemon(wine, "--remove-service", "no such")
     assert (done.returncode, done.both) == (255, "colinux-daemon: the service no such is not installed\n")
+
+
+@pytest.mark.parametrize("name", ["MountMgr", "PlugPlay"])
+def test_a_service_of_somebody_elses_stays(wine: Wine, name: str) -> None:
+    """Windows' own, by a slip."""
+    before = wine.registered(name)
+    done = daemon(wine, "--remove-service", name)
+    assert (done.returncode, done.both) == (255, (
+        f"colinux-daemon: the service {name} runs no guest of ours (--install-service has not made it): it stays\n"))
+    assert before and wine.registered(name) == before and wine.state(name) == "RUNNING"
+
+
+def test_a_guests_service_has_no_name_of_the_drivers(driver: Wine, tmp_path: Path) -> None:
+    """As the registry has it, and as the list of services shows it."""
+    for name in (DRIVER, "Cooperative Linux driver"):
+        done = daemon(driver, "--install-service", name, "kernel=vmlinux", cwd=tmp_path)
+        assert done.returncode == 255
+        assert f"there is a service {name} already; --remove-service first, or give another name" in done.stderr
+    done = daemon(driver, "--remove-service", DRIVER)
+    assert done.returncode == 255 and "runs no guest of ours" in done.stderr
+    assert driver.state(DRIVER) == "RUNNING"
 
 
 def test_mistakes_are_told_before_a_service_is_installed(wine: Wine, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 
 Wine's servers inherit what they are started with and outlive who started them: so
 no output ever goes through a pipe, and one wineserver, which is ours, runs from the
-beginning to the end and takes everything with it.
+beginning to the end and takes everything with it. Who runs what: wine_systems.
 """
 
 from __future__ import annotations
@@ -18,18 +18,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from wine_systems import System
+from wine_watch import LIMIT, Watch, end
+
 from pipeline import digest
 from pipeline.paths import atomic_dir, checkout, remove
-from toolchain import windows
+from toolchain.windows import Target
 
-# Debian's own: the wrapper in another package looks for 32 bits first.
-LOADER = Path("/usr/lib/wine/wine64")
-SERVER = Path("/usr/lib/wine/wineserver64")
-# What a new prefix is filled by; a Wine that finds another one there would do it anew.
-INF = Path("/usr/share/wine/wine.inf")
-TARGET = windows.targets()["windows-x64"]  # Debian's wine64 runs no other one
 PATIENCE = 300  # seconds: for a computer that is very busy
 FOLDER = r"C:\colinux"
+TEMPORARY = "wineserver"  # in a prefix
 
 
 @dataclass(frozen=True)
@@ -46,37 +44,68 @@ class Done:
 
 
 class Wine:
-    """A Windows, 64 bits, whose drive C: is `drive`; the host's root is its Z:."""
+    """A Windows of a system's, whose drive C: is `drive`; the host's root is its Z:."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, system: System, folder: Path) -> None:
+        self.system = system
         self.folder = folder
         self.prefix = folder / "prefix"
         self.drive = self.prefix / "drive_c"
         self.programs = self.drive / "colinux"  # FOLDER
         self.server: subprocess.Popen[bytes] | None = None
+        self.watch: Watch | None = None
         self.count = 0
 
     def environment(self, **more: str) -> dict[str, str]:
         """Nothing of the user's, no window system, no other Wine; UTF-8, as paths are."""
         kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-        return {**kept, "WINEPREFIX": str(self.prefix), "WINESERVER": str(SERVER), "WINEDEBUG": "-all",
+        return {**kept, "WINEPREFIX": str(self.prefix), "WINESERVER": self.system.server, "WINEDEBUG": "-all",
                 # no web browser, no .NET, no menus: nobody is asked to install them
                 "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe=d", "HOME": str(self.folder),
                 "LC_ALL": "C.UTF-8", **more}  # fmt: skip
 
-    def start(self) -> None:
-        """The server in the foreground, and with it everything that runs, until stop()."""
-        self.prefix.mkdir(parents=True, exist_ok=True)
+    def start(self, limit: int = LIMIT) -> None:
+        """The server in the foreground, and with it everything that runs, until stop(). `limit`: of processes."""
+        for folder in (self.prefix, self.folder / "root"):
+            folder.mkdir(parents=True, exist_ok=True)
         assert self.server is None
-        self.server = subprocess.Popen([SERVER, "-f", "-p"], env=self.environment(), stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        self.server = subprocess.Popen(
+            self.system.opened(self.folder / "root", self.system.server, "-f", "-p"), env=self.environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        self.watch = Watch(self.prefix, limit)
+        pid = self.server.pid
+
+        def ready() -> bool:
+            self.check()
+            return is_listening(pid)
+
+        try:
+            # A program that finds no server would start one, in whose place ours would end.
+            wait_until(ready, "the wineserver does not listen")
+        except BaseException:
+            self.stop()
+            raise
+
+    def check(self, said: str = "") -> None:
+        """It runs, and as it should; if not, what a program said last may tell why."""
+        assert self.server and self.watch, "this Wine is not running"
+        if self.watch.complaint:
+            self.watch.close()
+            raise AssertionError(f"{self.watch.complaint}\n{said[-2000:]}")
+        assert self.server.poll() is None, "the wineserver has ended"
+
+    def command(self, program: str, *words: str) -> list[str]:
+        """What runs a program in there."""
+        assert self.server
+        return self.system.joined(self.server.pid, self.system.loader, program, *words)
 
     def install(self) -> None:
         """Windows' own files and registry."""
         self.start()
         try:
-            done = self.run("wineboot", "--init")
-            assert done.returncode == 0, done
+            done = self.run("wineboot", "--init", WINEDEBUG="-all,err+module")
+            # Debian's Wine lacks no part of its own: one that does would be no Windows to test with.
+            assert done.returncode == 0 and "import_dll Library" not in done.stderr, done.both
         finally:
             self.stop()
         assert (self.prefix / "system.reg").exists()
@@ -84,22 +113,32 @@ class Wine:
 
     def stop(self) -> None:
         """Ends what runs there, and waits until it has."""
-        if self.server is None:
+        if self.server is None or self.watch is None:
             return
-        subprocess.run([SERVER, "-k"], env=self.environment(), check=False, stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        self.watch.close()
+        if self.server.poll() is None:
+            subprocess.run(
+                self.system.joined(self.server.pid, self.system.server, "-k"), env=self.environment(), check=False,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        end(self.prefix)
         self.server.wait(PATIENCE)
-        self.server = None
+        self.server = self.watch = None
+        # Debian's wineserver has its socket in a folder of this name (or in the user's in /run, which has an end itself).
+        name = text(self.prefix / TEMPORARY)
+        if re.fullmatch(r"wine-\w+", name):
+            remove(Path("/tmp", name))
+        remove(self.prefix / TEMPORARY)
 
     @contextmanager
     def begin(self, *argv: str, cwd: Path | None = None, name: str = "", stdin: bytes = b"",
               **environment: str) -> Iterator[Running]:  # fmt: skip
         """A program in the background; it is ended if the test did not wait for it."""
+        self.check()
         self.count += 1
         paths = [self.folder / f"{name or 'program'}-{self.count}.{kind}" for kind in ("in", "out", "err")]
         paths[0].write_bytes(stdin)
         with paths[0].open("rb") as given, paths[1].open("wb") as out, paths[2].open("wb") as err:
-            process = subprocess.Popen([LOADER, *argv], cwd=cwd or self.folder, env=self.environment(**environment),
+            process = subprocess.Popen(self.command(*argv), cwd=cwd or self.folder, env=self.environment(**environment),
                                        stdin=given, stdout=out, stderr=err)  # fmt: skip
         running = Running(process, *paths[1:])
         try:
@@ -108,6 +147,8 @@ class Wine:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+            if self.server:
+                self.check(text(paths[2]))
 
     def run(self, *argv: str, cwd: Path | None = None, stdin: bytes = b"", **environment: str) -> Done:
         """A program, to its end."""
@@ -169,30 +210,45 @@ def wait_until(is_so: object, complaint: str, seconds: float = PATIENCE) -> None
         time.sleep(0.05)
 
 
-def compile_program(source: str, output: Path, *libraries: str) -> None:
+def is_listening(pid: int) -> bool:
+    """Whether a process has a local socket that others can connect to."""
+    try:
+        opened = {descriptor.readlink().name for descriptor in Path(f"/proc/{pid}/fd").iterdir()}
+    except OSError:
+        return False
+    # proc(5); the flag is __SO_ACCEPTCON of include/linux/net.h
+    sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    return any(int(line[3], 16) & 0x10000 and f"socket:[{line[6]}]" in opened for line in sockets)
+
+
+def compile_program(target: Target, source: str, output: Path, *libraries: str) -> None:
     """A test's own program for Windows, of one file below the checkout."""
     root = checkout().root
     includes = ("runtime/abi", "runtime/windows", "tests/boot/driver")
-    subprocess.run([f"{TARGET.prefix}gcc-win32", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror",
+    subprocess.run([f"{target.prefix}gcc-win32", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror",
                     "-D__USE_MINGW_ANSI_STDIO=1", *(f"-I{root / include}" for include in includes), "-static",
                     root / source, "-o", output, *libraries], check=True)  # fmt: skip
 
 
-def _template() -> Path:
+def _template(system: System) -> Path:
     """A prefix that nothing has run in, made once for each Wine: that takes longer than most tests."""
-    version = subprocess.run([LOADER, "--version"], env=Wine(Path("/nonexistent")).environment(), capture_output=True,
-                             text=True, check=True).stdout  # fmt: skip
-    about = INF.stat()
-    root = checkout().build / "test/wine"
-    folder = root / digest.of_json([version, about.st_size, about.st_mtime_ns])[:16]
+    about = system.inf.stat()
+    root = checkout().build / f"test/wine-{system.name}"
+    folder = root / digest.of_json([str(system.folder), about.st_size, about.st_mtime_ns])[:16]
     if not folder.exists():
         root.mkdir(parents=True, exist_ok=True)
         for old in root.iterdir():
-            if not old.name.isdigit():
+            if not owner(old):
                 remove(old)
         with atomic_dir(folder) as made:
-            Wine(made).install()
+            Wine(system, made).install()
     return folder / "prefix"
+
+
+def owner(folder: Path) -> str:
+    """The number of the process whose Wine it is; "" for a template."""
+    number = folder.name.partition("-")[2]
+    return number if number.isdigit() else ""
 
 
 def _take(source: Path, target: Path) -> None:
@@ -209,19 +265,20 @@ def _take(source: Path, target: Path) -> None:
                 shutil.copy2(path, here / name, follow_symlinks=False)
 
 
-def new() -> Wine:
-    """A Windows of this process's, in build/test/wine; what processes that are gone have left there goes.
+def new(system: System, name: str = "tests", limit: int = LIMIT) -> Wine:
+    """A Windows of this process's, running; what processes that are gone have left goes.
 
     For one process at a time.
     """
-    template = _template()
+    template = _template(system)
     root = template.parents[1]
     for old in root.iterdir():
-        if old.name.isdigit() and not Path(f"/proc/{old.name}").exists():
+        if owner(old) and not Path(f"/proc/{owner(old)}").exists():
+            end(old / "prefix")
             remove(old)
-    wine = Wine(root / str(os.getpid()))
+    wine = Wine(system, root / f"{name}-{os.getpid()}")
     remove(wine.folder)
     wine.folder.mkdir()
     _take(template, wine.prefix)
-    wine.start()
+    wine.start(limit)
     return wine

@@ -207,11 +207,12 @@ void machine_map(struct machine *m, u64 offset, u64 bytes)
 	m->params = (void *)(m->memory + PARAMS * PAGE);
 }
 
-struct machine machine_create(void)
+static struct machine create_with_image(u64 image_bytes)
 {
 	struct machine m = { .fd = machine_open(), .create = good_create() };
 	u64 base;
 
+	m.create.image_bytes = image_bytes;
 	if (ioctl(m.fd, CO_IOC_CREATE, &m.create))
 		die("CREATE");
 	base = m.create.range[0].start;
@@ -232,13 +233,26 @@ struct machine machine_create(void)
 	return m;
 }
 
-struct machine machine_start(void)
+static struct machine start(struct machine m)
 {
-	struct machine m = machine_create();
-
 	if (ioctl(m.fd, CO_IOC_START, &m.start))
 		die("START");
 	return m;
+}
+
+struct machine machine_create(void)
+{
+	return create_with_image(good_create().image_bytes);
+}
+
+struct machine machine_start(void)
+{
+	return start(machine_create());
+}
+
+struct machine machine_start_in_a_piece(void)
+{
+	return start(create_with_image(MEM_BYTES));
 }
 
 void machine_close(struct machine *m)

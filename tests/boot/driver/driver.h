@@ -60,6 +60,8 @@ struct co_create good_create(void);
 /* Open, create, map, load. Exits the program on an error, saying which. */
 struct machine machine_create(void);
 struct machine machine_start(void);	/* and START */
+/* The same, and range[0] is all of its memory, however scattered the pool is: its image is as large. */
+struct machine machine_start_in_a_piece(void);
 /* The same with the 32-bit miniature kernel, on this code selector. */
 struct co_create good_create_i386(void);
 struct machine machine_create_i386(u32 code_selector);

@@ -182,6 +182,27 @@ static void fuzz_irq(struct slot *s)
 	call(s->fd, CO_IOC_IRQ, &arg);
 }
 
+/* What the guest asks, what it does not ask, and what is not its own. The first chunk holds the
+ * miniature kernel; what it loses otherwise it never looks at. */
+static void fuzz_chunk(struct slot *s)
+{
+	struct co_chunk_op arg = { sizeof(arg), 1 + rnd(2), odd_number() };
+	struct co_balloon balloon = { sizeof(balloon), odd_number() };
+	struct co_run run = { .size = sizeof(run) };
+
+	if (s->m.memory && rnd(8))
+		arg.phys = s->m.create.range[rnd(s->m.create.nranges)].start + rnd(5) * CO_CHUNK_SIZE;
+	if (s->m.memory && rnd(8)) {
+		command(&s->m, CO_R_CHUNK, arg.op, arg.phys);
+		call(s->fd, CO_IOC_RUN, &run);
+	}
+	if (!rnd(4))
+		mutate(&arg, sizeof(arg));
+	call(s->fd, CO_IOC_CHUNK, &arg);
+	mutate(&balloon, sizeof(balloon));
+	call(s->fd, CO_IOC_BALLOON, &balloon);
+}
+
 static void fuzz_pool(struct slot *s)
 {
 	struct co_pool arg = { sizeof(arg), rnd(4), rnd(3) ? rnd(30) : odd_number() };
@@ -308,7 +329,7 @@ static void check_afterwards(void)
 int main(int argc, char **argv)
 {
 	static void (*const deeds[])(struct slot *s) = {
-		fuzz_run, fuzz_run, fuzz_run, fuzz_irq, fuzz_irq, fuzz_pool, fuzz_mmap,
+		fuzz_run, fuzz_run, fuzz_run, fuzz_irq, fuzz_irq, fuzz_pool, fuzz_mmap, fuzz_chunk,
 		fuzz_mmap, fuzz_anything, fuzz_anything, fuzz_create, fuzz_start,
 	};
 	unsigned long wanted = argc > 2 ? strtoul(argv[2], NULL, 0) : CALLS;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Every request to the driver, with every wrong size, field and order; then
- * (ioctl_use.c) mmap misuse, other processes, and what a guest may say.
+ * (ioctl_use.c) mmap misuse, other processes, and what a guest may say; and (ioctl_chunk.c) memory
+ * that goes and comes.
  *
  * Runs as root on a host with the driver loaded and no other guest. Prints one
  * line for each case (driver.h) and exits 0 when all are ok.
@@ -48,6 +49,8 @@ static const struct {
 	{ "irq", CO_IOC_IRQ, sizeof(struct co_irq) },
 	{ "stats", CO_IOC_STATS, sizeof(struct co_stats) },
 	{ "pool", CO_IOC_POOL, sizeof(struct co_pool) },
+	{ "chunk", CO_IOC_CHUNK, sizeof(struct co_chunk_op) },
+	{ "balloon", CO_IOC_BALLOON, sizeof(struct co_balloon) },
 };
 
 static void test_sizes(void)
@@ -87,7 +90,7 @@ static void test_sizes(void)
 		       ENOTTY, "%s request of another size", requests[i].name);
 	}
 	for (i = 0; i < 256; i++)
-		if (i < CO_NR_VERSION || i > CO_NR_POOL)
+		if (i < CO_NR_VERSION || i > CO_NR_BALLOON)
 			if (request(fd, _IOWR('C', i, struct co_run), buffer) != ENOTTY)
 				result(false, "unknown request", "number %u", i);
 	expect(request(fd, _IOWR('D', CO_NR_RUN, struct co_run), buffer), ENOTTY,
@@ -149,6 +152,8 @@ static void test_order(void)
 		{ CO_IOC_KICK, "kick", { EBUSY, 0, 0, ENODEV } },
 		{ CO_IOC_STATS, "stats", { 0, 0, 0, 0 } },
 		{ CO_IOC_POOL, "pool", { 0, 0, 0, 0 } },
+		{ CO_IOC_CHUNK, "chunk", { EBUSY, EBUSY, EBUSY, ENODEV } },
+		{ CO_IOC_BALLOON, "balloon", { EBUSY, 0, 0, ENODEV } },
 	};
 	union {
 		struct co_version version;
@@ -158,6 +163,7 @@ static void test_order(void)
 		struct co_irq irq;
 		struct co_stats stats;
 		struct co_pool pool;
+		struct co_chunk_op chunk;
 	} arg;
 	unsigned int i;
 	int state;
@@ -174,6 +180,8 @@ static void test_order(void)
 				arg.start = m.start;
 			if (table[i].cmd == CO_IOC_POOL)
 				arg.pool.op = CO_POOL_RESERVE;
+			if (table[i].cmd == CO_IOC_CHUNK)
+				arg.chunk.op = CO_CHUNK_GIVE;
 			expect(request(m.fd, table[i].cmd, &arg), table[i].want[state],
 			       "%s when %s", table[i].name, state_name[state]);
 			leave(&m);
@@ -190,7 +198,7 @@ static void test_create_fields(void)
 		u64 value;
 	} bad[] = {
 #define F(f) offsetof(struct co_create, f), sizeof(((struct co_create *)0)->f)
-		{ "unknown note flag", F(note_flags), 16 },
+		{ "unknown note flag", F(note_flags), 32 },
 		{ "PAE without I386", F(note_flags), CO_NOTE_PAE },
 		{ "I386 with an x86_64 area", F(note_flags), CO_NOTE_I386 },
 		{ "all note flags", F(note_flags), 0xffffffff },
@@ -210,7 +218,8 @@ static void test_create_fields(void)
 		{ "image without end", F(image_bytes), ~0ull },
 	}, bad_i386[] = {
 		{ "5-level paging", F(note_flags), CO_NOTE_I386 | CO_NOTE_LA57 },
-		{ "unknown flag", F(note_flags), CO_NOTE_I386 | 16 },
+		{ "unknown flag", F(note_flags), CO_NOTE_I386 | 32 },
+		{ "a balloon", F(note_flags), CO_NOTE_I386 | CO_NOTE_BALLOON },
 		{ "reserved", F(reserved), 1 },
 		{ "too little memory", F(mem_bytes), CO_MEM_MIN - 1 },
 		{ "too much memory", F(mem_bytes), CO_MEM_MAX_I386 + 1 },
@@ -438,6 +447,9 @@ int main(void)
 	test_start_fields();
 	test_start_fields_i386();
 	test_irq_and_pool_fields();
+	test_chunks();
+	test_chunks_i386(0x10);
+	test_chunks_i386(0x60);
 	test_mmap();
 	test_mmap_i386();
 	test_others();

@@ -22,4 +22,8 @@ void test_reasons(u32 code_selector);
 void test_waiting(u32 code_selector);
 void measure(u32 code_selector);
 
+/* ioctl_chunk.c */
+void test_chunks(void);
+void test_chunks_i386(u32 code_selector);
+
 #endif

@@ -175,6 +175,10 @@ static void child_requests(struct machine *m)
 	expect(request(m->fd, CO_IOC_STATS, &stats), EPERM, "child: stats");
 	expect(request(m->fd, CO_IOC_KICK, NULL), EPERM, "child: kick");
 	expect(run_once(m->fd, &run), EPERM, "child: run");
+	expect(request(m->fd, CO_IOC_CHUNK, &(struct co_chunk_op){ sizeof(struct co_chunk_op), CO_CHUNK_GIVE, 0 }),
+	       EPERM, "child: chunk");
+	expect(request(m->fd, CO_IOC_BALLOON, &(struct co_balloon){ sizeof(struct co_balloon), 0 }), EPERM,
+	       "child: balloon");
 	expect(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, m->fd, CO_MMAP_COMM) == MAP_FAILED ?
 	       errno : 0, EPERM, "child: mmap");
 }
@@ -269,7 +273,7 @@ void test_reasons(u32 code_selector)
 		{ CO_R_SHUTDOWN, 0, CO_R_SHUTDOWN }, { CO_R_RESTART, 0, CO_R_RESTART },
 		{ CO_R_HALT, 0, CO_R_HALT }, { CO_R_PANIC, 0, CO_R_PANIC },
 		{ CO_R_NONE, 0, CO_R_BAD }, { CO_R_KICKED, 0, CO_R_BAD },
-		{ CO_R_BAD, 0, CO_R_BAD }, { 12, 0, CO_R_BAD }, { 0xffffffff, 0, CO_R_BAD },
+		{ CO_R_BAD, 0, CO_R_BAD }, { 13, 0, CO_R_BAD }, { 0xffffffff, 0, CO_R_BAD },
 		{ CO_R_IRQ, 0, CO_R_BAD }, { CO_R_IRQ, 2, CO_R_BAD }, { CO_R_IRQ, 3, CO_R_BAD },
 		{ CO_R_IRQ, 8, CO_R_BAD }, { CO_R_IRQ, 14, CO_R_BAD }, { CO_R_IRQ, 15, CO_R_BAD },
 		{ CO_R_IRQ, 18, CO_R_BAD }, { CO_R_IRQ, 0x1f, CO_R_BAD },

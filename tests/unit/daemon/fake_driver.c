@@ -14,6 +14,9 @@ struct fake_driver fake = {
 	.range = { { 64 * MIB, 48 * MIB }, { 256 * MIB, 32 * MIB } },
 	.nranges = 2,
 	.abi_version = CO_ABI_VERSION,
+#ifndef _WIN32
+	.can_hide = true,
+#endif
 };
 
 struct os_driver {
@@ -21,6 +24,8 @@ struct os_driver {
 	struct fake_memory memory;	/* the shared pages, then the ranges one after the other */
 	struct co_range range[CO_MAX_RANGES];
 	u32 nranges;
+	u8 *base[CO_MAX_RANGES];	/* where the daemon has them */
+	u64 hidden, away;	/* chunks of the daemon's, by their places in the file: bits */
 	/* the coroutine; whose turn it is, under the lock */
 	struct os_mutex lock;
 	struct os_cond turn;
@@ -117,14 +122,95 @@ bool os_driver_reason(struct os_driver *driver, char *text, size_t size)
 void *os_driver_map(struct os_driver *driver, u64 offset, u64 bytes, bool writable)
 {
 	u64 at = file_offset(driver, offset, bytes);
+	u8 *address = at == ~0ull ? NULL : fake_memory_map(&driver->memory, at, bytes, writable);
+	u32 i;
 
-	return at == ~0ull ? NULL : fake_memory_map(&driver->memory, at, bytes, writable);
+	/* the daemon's come after the guest's own, in create() */
+	for (i = 0; i < driver->nranges && address; i++)
+		if (driver->range[i].start == offset)
+			driver->base[i] = address;
+	return address;
 }
 
 void os_driver_unmap(struct os_driver *driver, void *address, u64 bytes)
 {
 	(void)driver;
 	fake_memory_unmap(address, bytes);
+}
+
+bool os_driver_can_hide(void)
+{
+	return fake.can_hide;
+}
+
+/* A chunk's bit; the ranges of tests begin and end with chunks. */
+static u64 chunk_bit(const struct os_driver *driver, u64 address)
+{
+	u64 at = file_offset(driver, address, CO_CHUNK_SIZE);
+
+	CHECK(at != ~0ull && address % CO_CHUNK_SIZE == 0);
+	return 1ull << (at - SHARED_BYTES) / CO_CHUNK_SIZE;
+}
+
+/* The driver is not told what is mapped where: the daemon's own pointer says it. */
+static u64 address_of(const struct os_driver *driver, const void *address)
+{
+	u64 chunk;
+	u32 i;
+
+	for (i = 0; i < driver->nranges; i++)
+		for (chunk = 0; chunk < driver->range[i].bytes; chunk += CO_CHUNK_SIZE)
+			if (driver->base[i] && (const u8 *)address == driver->base[i] + chunk)
+				return driver->range[i].start + chunk;
+	CHECK(!"a chunk that is mapped");
+	return 0;
+}
+
+int os_driver_hide(struct os_driver *driver, void *address, u64 bytes)
+{
+	CHECK_EQUAL(bytes, CO_CHUNK_SIZE);
+	if (!fake_memory_hide(address, bytes))
+		return -1;
+	driver->hidden |= chunk_bit(driver, address_of(driver, address));
+	return 0;
+}
+
+/* Of what the host has, nothing can be mapped. */
+int os_driver_show(struct os_driver *driver, void *address, u64 offset, u64 bytes)
+{
+	u64 bit = chunk_bit(driver, offset);
+
+	CHECK_EQUAL(bytes, CO_CHUNK_SIZE);
+	CHECK_EQUAL(address_of(driver, address), offset);
+	if (fake.show_fails || driver->away & bit ||
+	    !fake_memory_show(&driver->memory, file_offset(driver, offset, bytes), address, bytes))
+		return -1;
+	driver->hidden &= ~bit;
+	return 0;
+}
+
+/* GIVE is only for what the daemon sees no more. What the host gives is zeroed. */
+static enum os_call chunk(struct os_driver *driver, const struct co_chunk_op *op)
+{
+	u64 bit = chunk_bit(driver, op->phys);
+	enum os_call result;
+
+	CHECK(driver->hidden & bit);
+	CHECK_EQUAL(!!(driver->away & bit), op->op == CO_CHUNK_TAKE);
+	result = op->op == CO_CHUNK_GIVE ? fake.give_result : fake.take_result;
+	if (result != OS_CALL_OK)
+		return result;
+	if (op->op == CO_CHUNK_GIVE) {
+		memset(fake_at(op->phys, CO_CHUNK_SIZE), 0xee, CO_CHUNK_SIZE);
+		driver->away |= bit;
+		fake.gives++;
+	} else {
+		memset(fake_at(op->phys, CO_CHUNK_SIZE), 0, CO_CHUNK_SIZE);
+		driver->away &= ~bit;
+		fake.takes++;
+	}
+	fake.comm->chunk = CO_CHUNK_DONE;
+	return OS_CALL_OK;
 }
 
 /* An i386 guest has exactly what it asked for: its last range is cut, or made longer. */
@@ -200,6 +286,13 @@ void fake_leave(u32 reason, u64 arg0, u64 arg1)
 	while (!driver->in_guest)
 		os_wait(&driver->turn, &driver->lock);
 	os_unlock(&driver->lock);
+}
+
+bool fake_chunk(u32 what, u64 address)
+{
+	fake.comm->chunk = CO_CHUNK_REFUSED;
+	fake_leave(CO_R_CHUNK, what, address);
+	return fake.comm->chunk == CO_CHUNK_DONE;
 }
 
 void fake_leave_text(u32 reason, const char *text)
@@ -285,6 +378,15 @@ enum os_call os_driver_call(struct os_driver *driver, u32 request, void *argumen
 	case CO_NR_IRQ:
 		CHECK_EQUAL(((struct co_irq *)argument)->size, sizeof(struct co_irq));
 		irq(driver, argument);
+		return OS_CALL_OK;
+	case CO_NR_CHUNK:
+		CHECK_EQUAL(((struct co_chunk_op *)argument)->size, sizeof(struct co_chunk_op));
+		return chunk(driver, argument);
+	case CO_NR_BALLOON:
+		CHECK_EQUAL(((struct co_balloon *)argument)->size, sizeof(struct co_balloon));
+		fake.comm->balloon = ((struct co_balloon *)argument)->chunks;
+		fake.balloons++;
+		irq(driver, &(struct co_irq){ .events = CO_EVENT_BALLOON });
 		return OS_CALL_OK;
 	case CO_NR_KICK:
 		os_lock(&driver->lock);

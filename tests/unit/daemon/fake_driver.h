@@ -19,6 +19,11 @@ struct fake_driver {
 	/* the image's run is taken from range[0]; with this set, CREATE enlarges
 	 * it to image_bytes and starts the others above it */
 	bool scattered;
+	/* chunks that come and go: what the driver says to each request, and how often it said yes */
+	bool can_hide;
+	enum os_call give_result, take_result;
+	bool show_fails;
+	u32 gives, takes, balloons;
 	/* what the guest does; runs in a thread of its own, from the first RUN on */
 	void (*guest)(void);
 	/* seen by tests */
@@ -40,6 +45,8 @@ void *fake_at(u64 address, u64 bytes);
 
 /* Leaves to the host; returns when the host runs the guest again. */
 void fake_leave(u32 reason, u64 arg0, u64 arg1);
+/* Leaves with CO_R_CHUNK: was it done? */
+bool fake_chunk(u32 what, u64 address);
 /* Leaves with a text (CONSOLE, PANIC). */
 void fake_leave_text(u32 reason, const char *text);
 /* Sleeps until an interrupt is pending, or ms have passed; returns and clears pending[0]. */

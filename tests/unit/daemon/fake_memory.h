@@ -21,6 +21,9 @@ void fake_memory_open(struct fake_memory *memory);
 void fake_memory_size(struct fake_memory *memory, u64 bytes);
 /* [at, at + bytes), both multiples of a page; NULL: os_last_error(). */
 void *fake_memory_map(struct fake_memory *memory, u64 at, u64 bytes, bool writable);
+/* The same in the place of a part of a mapping; hide: memory of nobody's. False: not on this system. */
+bool fake_memory_show(struct fake_memory *memory, u64 at, void *address, u64 bytes);
+bool fake_memory_hide(void *address, u64 bytes);
 /* A whole mapping; it may outlive the memory's closing. */
 void fake_memory_unmap(void *address, u64 bytes);
 void fake_memory_close(struct fake_memory *memory);

@@ -38,6 +38,17 @@ void *fake_memory_map(struct fake_memory *memory, u64 at, u64 bytes, bool writab
 	return address == MAP_FAILED ? NULL : address;
 }
 
+bool fake_memory_show(struct fake_memory *memory, u64 at, void *address, u64 bytes)
+{
+	return mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory->fd, at) != MAP_FAILED;
+}
+
+bool fake_memory_hide(void *address, u64 bytes)
+{
+	return mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		    0) != MAP_FAILED;
+}
+
 void fake_memory_unmap(void *address, u64 bytes)
 {
 	munmap(address, bytes);

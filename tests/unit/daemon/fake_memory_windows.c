@@ -27,6 +27,18 @@ void *fake_memory_map(struct fake_memory *memory, u64 at, u64 bytes, bool writab
 	return view ? view + within : NULL;
 }
 
+bool fake_memory_show(struct fake_memory *memory, u64 at, void *address, u64 bytes)
+{
+	(void)memory, (void)at, (void)address, (void)bytes;
+	return false;
+}
+
+bool fake_memory_hide(void *address, u64 bytes)
+{
+	(void)address, (void)bytes;
+	return false;
+}
+
 void fake_memory_unmap(void *address, u64 bytes)
 {
 	(void)bytes;

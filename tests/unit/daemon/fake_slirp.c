@@ -70,7 +70,9 @@ static int fake_open_ports(struct wire *wire, const struct option_redirect *redi
 		errno = EMFILE;
 		fd = i < PORTS ? listen_at(redirect, redirect->host + n) : -1;
 		if (fd < 0) {
-			error_set(error, "port %u: %s", redirect->host + n, strerror(errno));
+			error_set(error, "%s port %u at %u.%u.%u.%u: %s", redirect->udp ? "udp" : "tcp", redirect->host + n,
+				  redirect->address[0], redirect->address[1], redirect->address[2], redirect->address[3],
+				  strerror(errno));
 			while (n--)
 				close_port(redirect, redirect->host + n);
 			return -1;

@@ -8,18 +8,9 @@
 #include "block.h"
 #include "check.h"
 #include "control.h"
+#include "fuzz.h"
 #include "guest.h"
 #include "history.h"
-
-static unsigned long long state;
-
-static u32 below(u32 limit)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (state >> 16) % limit;
-}
 
 static size_t compose(char *line)
 {
@@ -29,10 +20,10 @@ static size_t compose(char *line)
 		" ", "\t", "\r", "\"", "\\", "\x7f", "\xc3\xbc", "{}", "%s%n", "0", "stats\nstats", "ttys0", "x",
 	};
 	size_t bytes = 0, at;
-	u32 count = 1 + below(2) * below(60);
+	u32 count = 1 + one_of(2) * one_of(60);
 
 	while (count--) {
-		const char *word = words[below(sizeof(words) / sizeof(*words))];
+		const char *word = words[one_of(sizeof(words) / sizeof(*words))];
 
 		at = strlen(word);
 		if (bytes + at > CONTROL_REQUEST_MAX + 40)
@@ -40,8 +31,8 @@ static size_t compose(char *line)
 		memcpy(line + bytes, word, at);
 		bytes += at;
 	}
-	for (count = below(4) ? 0 : 1 + below(3); count && bytes; count--)
-		line[below(bytes)] = below(4) ? below(256) : 0;
+	for (count = one_of(4) ? 0 : 1 + one_of(3); count && bytes; count--)
+		line[one_of(bytes)] = one_of(4) ? one_of(256) : 0;
 	return bytes;
 }
 
@@ -72,7 +63,7 @@ static void check_json(const struct json_text *json)
 
 static bool try_line(struct control_view *view, const char *line, size_t bytes)
 {
-	size_t size = below(4) ? CONTROL_REPLY_MAX : CONTROL_REPLY_MIN + below(1000);
+	size_t size = one_of(4) ? CONTROL_REPLY_MAX : CONTROL_REPLY_MIN + one_of(1000);
 	/* exactly as long, so that the sanitizer sees one byte too far */
 	char *exact = malloc(bytes + !bytes), *reply = malloc(size);
 	enum control_then then;
@@ -99,21 +90,21 @@ static void try_frames(struct console *console)
 {
 	static char stream[4096], buffer[CONTROL_REQUEST_MAX];
 	struct attachment attachment = { .name = "cocon1" };
-	u32 bytes = 0, have = 0, used = 0, frames = below(12), before;
+	u32 bytes = 0, have = 0, used = 0, frames = one_of(12), before;
 	bool wrong = false;
 
 	while (frames--) {
-		u32 count = below(8) ? below(FRAME_MAX + 1) : below(256);
-		bool size = !below(4);
+		u32 count = one_of(8) ? one_of(FRAME_MAX + 1) : one_of(256);
+		bool size = !one_of(4);
 
-		stream[bytes++] = below(64) ? (size ? 'r' : 'i') : below(256);
-		stream[bytes++] = size && below(16) ? 4 : count;
+		stream[bytes++] = one_of(64) ? (size ? 'r' : 'i') : one_of(256);
+		stream[bytes++] = size && one_of(16) ? 4 : count;
 		count = (u8)stream[bytes - 1];
-		memset(stream + bytes, below(256), count);
-		bytes += below(64) ? count : below(count + 1);
+		memset(stream + bytes, one_of(256), count);
+		bytes += one_of(64) ? count : one_of(count + 1);
 	}
 	while (used < bytes && !wrong) {
-		u32 piece = 1 + below(sizeof(buffer));
+		u32 piece = 1 + one_of(sizeof(buffer));
 		enum frames result;
 
 		if (piece > sizeof(buffer) - have)
@@ -124,7 +115,7 @@ static void try_frames(struct console *console)
 		have += piece;
 		used += piece;
 		before = have;
-		result = attachment_input(&attachment, below(16) ? console : NULL, buffer, &have);
+		result = attachment_input(&attachment, one_of(16) ? console : NULL, buffer, &have);
 		CHECK(have <= before);
 		wrong = result == FRAMES_WRONG;
 		/* nobody reads in this guest: its console is full some time, and stays so */
@@ -138,7 +129,7 @@ static void try_frames(struct console *console)
 static void try_output(struct console *console, struct attachment *attachment)
 {
 	static char text[400000], got[CONTROL_REPLY_MAX];
-	size_t bytes = below(100) ? below(3000) : below(sizeof(text)), size, i;
+	size_t bytes = one_of(100) ? one_of(3000) : one_of(sizeof(text)), size, i;
 	bool lost;
 
 	for (i = 0; i < bytes; i++)
@@ -154,7 +145,7 @@ static void try_output(struct console *console, struct attachment *attachment)
 		char *from = got;
 
 		size = attachment_output(attachment, console, got,
-					 ATTACH_OUTPUT_MIN + below(sizeof(got) - ATTACH_OUTPUT_MIN));
+					 ATTACH_OUTPUT_MIN + one_of(sizeof(got) - ATTACH_OUTPUT_MIN));
 		CHECK(size);
 		if (lost) {
 			CHECK(!strncmp(got, "\r\n[", 3) && (from = strstr(got, " lost here]\r\n")));
@@ -191,7 +182,7 @@ int main(int argc, char **argv)
 	size_t bytes;
 
 	CHECK(argc == 3);
-	state = strtoull(argv[1], NULL, 10) * 0x9e3779b97f4a7c15ull + 1;
+	random_begin(argv[1]);
 	check_file("disk", 4096);
 	CHECK(!vm_open(&machine.vm, &error) && !vm_create(&machine.vm, 80 << 20, 0, &note, &error));
 	machine.disk[0] = block_open("cobd0", "disk", NULL, false, &error);
@@ -205,7 +196,7 @@ int main(int argc, char **argv)
 	machine.device[2] = net_device(machine.net[0]);
 	use_console(machine.further[1], strtoull(argv[2], NULL, 10) / 20);
 	for (count = strtoull(argv[2], NULL, 10); count; count--) {
-		view.machine = below(8) ? &machine : NULL;
+		view.machine = one_of(8) ? &machine : NULL;
 		bytes = compose(line);
 		granted += try_line(&view, line, bytes);
 	}

@@ -2,30 +2,22 @@
 /*
  * fuzz_devices DEVICE SEED COUNT: a guest that follows the rules now and then. Each of COUNT
  * rounds sets the device up ("all": one of them), scribbles over its descriptors, rings,
- * buffers and registers, and rings doorbells; the device may stop working until its next
- * reset, and do nothing else. Prints how many requests were served.
+ * buffers and registers, rings doorbells, and gives memory away; the device may stop working until its next
+ * reset, and do nothing else. Prints for each queue how many of its requests were served;
+ * without arguments, which devices there are.
  */
 #include <sched.h>
 
+#include "balloon.h"
 #include "check.h"
+#include "fuzz.h"
 #include "zoo.h"
 
 #define RUNNING (VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK)
 
-static u64 state;
+#define PATIENCE	50u	/* times that somebody else may run */
+
 static u64 arena, arena_bytes;
-
-static u64 random_number(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	return state ^= state << 17;
-}
-
-static u32 one_of(u32 count)
-{
-	return random_number() % count;
-}
 
 /* An address: mostly good, sometimes at an edge, sometimes nonsense. */
 static u64 some_address(void)
@@ -138,47 +130,85 @@ static void set_up(struct animal *animals, u32 count)
 	write_status(device, RUNNING);
 }
 
-/* Most of the time its thread gets to what was offered before the reset; a busy machine may be late. */
-static void let_it_work(struct animal *animals, u32 count)
+/* Has it nothing to do any more, or what it was provoked to do done? */
+static bool is_done(const struct animal *animal, bool provoked, u16 before)
 {
-	u32 tries, i;
+	const struct queue *queue = zoo_queue(animal);
+	u16 used = __atomic_load_n(&queue->used[1], __ATOMIC_SEQ_CST);
 
-	for (tries = one_of(4) ? 4 : 0; tries && !zoo_needs_reset(animals); tries--) {
-		for (i = 0; i < count; i++) {
-			const struct queue *queue = zoo_queue(&animals[i]);
+	return animal->provoke ? !provoked || used != before : used == queue->avail[1];
+}
 
-			if (!animals[i].provoke &&
-			    __atomic_load_n(&queue->used[1], __ATOMIC_SEQ_CST) != queue->avail[1])
-				break;
-		}
-		if (i == count)
-			return;
-		sched_yield();
+/* Memory that it gives away and takes, mostly its own, sometimes that of a device's queues. */
+static void some_balloon(struct device *device)
+{
+	static struct balloon balloon;
+	struct device *devices[] = { device };
+	static FILE *nowhere, *screen;
+	struct error error;
+	u64 chunk = some_address();
+	u32 i;
+
+	if (!balloon.vm) {
+		device->vm->created.note_flags = CO_NOTE_BALLOON;
+		balloon_open(&balloon, device->vm);
+		CHECK(!balloon_keep(&balloon, BALLOON_AUTO, &error));
+	}
+	if (one_of(4))
+		chunk = (one_of(4) ? fake.create.range[1].start + one_of(9) * CO_CHUNK_SIZE : chunk) & ~(CO_CHUNK_SIZE - 1);
+	/* it says once in a guest's life what was wrong; here there are thousands */
+	screen = stderr;
+	stderr = nowhere = nowhere ? nowhere : fopen("/dev/null", "w");
+	CHECK(!balloon_asked(&balloon, devices, 1, one_of(16) ? 1 + one_of(2) : random_number(), chunk, &error));
+	stderr = screen;
+	balloon.broken = false;
+	/* what the devices' own requests need comes back at once */
+	for (i = 0; i < fake.create.range[0].bytes / CO_CHUNK_SIZE; i++) {
+		chunk = fake.create.range[0].start + i * CO_CHUNK_SIZE;
+		if (guest_memory_is_hidden(&device->vm->memory, chunk))
+			CHECK(!balloon_asked(&balloon, devices, 1, CO_CHUNK_TAKE, chunk, &error));
 	}
 }
 
-static u32 round_on(struct animal *animals, u32 count)
+static void round_on(struct animal *animals, u32 count, u64 *served)
 {
 	struct device *device = animals->device;
-	u32 number, served = 0;
+	bool provoked[2] = { false };
+	u16 before[2] = { 0 };
+	u32 number, most, tries;
 
 	set_up(animals, count);
 	for (number = one_of(4); number; number--) {
-		struct animal *animal = &animals[one_of(count)];
+		u32 which = one_of(count);
+		struct animal *animal = &animals[which];
 
 		scribble(animal);
 		/* a network's frames are few enough for its cable */
-		if (animal->provoke && zoo_wire_is_idle() && one_of(4))
+		if (animal->provoke && zoo_wire_is_idle() && one_of(4)) {
+			before[which] = __atomic_load_n(&zoo_queue(animal)->used[1], __ATOMIC_SEQ_CST);
+			provoked[which] = true;
 			animal->provoke();
+		}
 		device_kicked(device, one_of(3));
+		if (!one_of(8))
+			some_balloon(device);
 	}
-	let_it_work(animals, count);
+	/* most of the time its thread gets to what was offered before the reset; a busy machine may be late */
+	for (tries = one_of(4) ? PATIENCE : 0; tries && !zoo_needs_reset(animals); tries--) {
+		for (number = 0; number < count && is_done(&animals[number], provoked[number], before[number]); number++)
+			;
+		if (number == count)
+			break;
+		/* of a network, the first frames after its start may come before the device is up */
+		if (animals[number].provoke && zoo_wire_is_idle())
+			animals[number].provoke();
+		sched_yield();
+	}
 	write_status(device, 0);	/* waits until the device is at rest */
 	CHECK_EQUAL(device->regs->status, 0);
 	for (number = 0; number < count; number++)
-		while (served < 100 && queue_take(zoo_queue(&animals[number]), NULL, NULL))
-			served++;
-	return served;
+		for (most = 100; most && queue_take(zoo_queue(&animals[number]), NULL, NULL); most--)
+			served[number]++;
 }
 
 /* The animals of one device, which stand side by side: its queues. */
@@ -193,12 +223,18 @@ static u32 queues_of(u32 first)
 
 int main(int argc, char **argv)
 {
-	u64 count, served = 0, start;
-	u32 first[16], devices = 0, i;
+	u64 count, served[32] = { 0 }, start;
+	u32 first[16], devices = 0, queues, i;
 
-	CHECK(argc == 4);
-	state = strtoull(argv[2], NULL, 10) * 0x9e3779b97f4a7c15ull + 1;
+	CHECK(argc == 4 || argc == 1);
 	zoo_open();
+	for (i = 0; i < zoo_animals && argc == 1; i += queues_of(i))
+		puts(zoo[i].device->name);
+	if (argc == 1) {
+		zoo_close();
+		return 0;
+	}
+	random_begin(argv[2]);
 	for (i = 0; i < zoo_animals; i += queues_of(i))
 		if (!strcmp(argv[1], "all") || !strcmp(argv[1], zoo[i].device->name))
 			first[devices++] = i;
@@ -208,9 +244,17 @@ int main(int argc, char **argv)
 	for (count = strtoull(argv[3], NULL, 10); count; count--) {
 		guest_release(start);
 		i = first[one_of(devices)];
-		served += round_on(&zoo[i], queues_of(i));
+		queues = queues_of(i);
+		/* one of them alone, half of the time: a fault in another would stop it soon */
+		if (one_of(2)) {
+			i += one_of(queues);
+			queues = 1;
+		}
+		round_on(&zoo[i], queues, &served[i]);
 	}
+	for (i = 0; i < zoo_animals; i++)
+		if (!strcmp(argv[1], "all") || !strcmp(argv[1], zoo[i].device->name))
+			printf("%llu\n", (unsigned long long)served[i]);
 	zoo_close();
-	printf("%llu\n", (unsigned long long)served);
 	return 0;
 }

@@ -6,19 +6,12 @@
  * read. Prints how many lookups found something and how many did not.
  */
 #include "check.h"
+#include "fuzz.h"
 #include "json_read.h"
 #include "json_text.h"
 #include "colinux_types.h"
 
-static u64 state, found, missed;
-
-static u32 below(u32 limit)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (state >> 16) % limit;
-}
+static u64 found, missed;
 
 static const char *const names[] = { "ok", "error", "guest", "devices", "queues", "a", "", "name" };
 #define NAMES (sizeof(names) / sizeof(*names))
@@ -30,12 +23,12 @@ static char *compose(void)
 		" ", "\n", "\"ok\":true", "\"devices\":[", "\"queues\":[{}", "\"error\":\"", "{\"ok\":", "\"a\":{\"a\":", "\xff", "nan",
 		"\"name\":\"cobd0\",", "{\"guest\":{\"name\":\"x\"},\"devices\":[{\"name\":\"a\",\"queues\":[{\"size\":8}]}]}",
 	};
-	u32 count = below(2) ? below(12) : below(80);
+	u32 count = one_of(2) ? one_of(12) : one_of(80);
 	char *text = malloc(1), *longer;
 	size_t bytes = 0, more;
 
 	while (count--) {
-		const char *piece = pieces[below(sizeof(pieces) / sizeof(*pieces))];
+		const char *piece = pieces[one_of(sizeof(pieces) / sizeof(*pieces))];
 
 		/* as long as it is, so that the sanitizer sees one byte too far */
 		more = strlen(piece);
@@ -46,8 +39,8 @@ static char *compose(void)
 		bytes += more;
 	}
 	text[bytes] = '\0';
-	for (count = below(3) ? 0 : below(3); count && bytes; count--)
-		text[below(bytes)] = 1 + below(255);
+	for (count = one_of(3) ? 0 : one_of(3); count && bytes; count--)
+		text[one_of(bytes)] = 1 + one_of(255);
 	return text;
 }
 
@@ -55,7 +48,7 @@ static char *compose(void)
 static void look_into(const char *text, const char *value, u32 depth)
 {
 	char *out;
-	size_t size = 1 + below(40);
+	size_t size = 1 + one_of(40);
 	const char *element;
 	u32 i;
 
@@ -74,23 +67,23 @@ static void look_into(const char *text, const char *value, u32 depth)
 		return;
 	for (element = json_first(value); element; element = json_after(element)) {
 		CHECK(element > value && element <= text + strlen(text));
-		if (below(4) == 0)
+		if (one_of(4) == 0)
 			look_into(text, element, depth + 1);
 	}
 	for (i = 0; i < 2; i++)
-		look_into(text, json_find(value, names[below(NAMES)]), depth + 1);
+		look_into(text, json_find(value, names[one_of(NAMES)]), depth + 1);
 }
 
 /* What the daemon writes of any bytes is one line, and read as those bytes, where they are text. */
 static void write_and_read(void)
 {
 	char text[4096], bytes[64], read[sizeof(bytes)];
-	u32 count = below(sizeof(bytes) - 1), i;
+	u32 count = one_of(sizeof(bytes) - 1), i;
 	struct json_text json;
-	u64 number = state >> below(64);
+	u64 number = random_number() >> one_of(64);
 
 	for (i = 0; i < count; i++)
-		bytes[i] = below(4) ? (char)(1 + below(127)) : "\"\\/\n{}[]"[below(8)];
+		bytes[i] = one_of(4) ? (char)(1 + one_of(127)) : "\"\\/\n{}[]"[one_of(8)];
 	bytes[count] = '\0';
 	json_begin(&json, text, sizeof(text));
 	json_add(&json, "{");
@@ -112,7 +105,7 @@ int main(int argc, char **argv)
 	unsigned long long count;
 
 	CHECK(argc == 3);
-	state = strtoull(argv[1], NULL, 10) * 0x9e3779b97f4a7c15ull + 1;
+	random_begin(argv[1]);
 	for (count = strtoull(argv[2], NULL, 10); count; count--) {
 		char *text = compose();
 

@@ -9,18 +9,9 @@
 
 #include "check.h"
 #include "fake_driver.h"
+#include "fuzz.h"
 #include "kernel_image.h"
 #include "vm.h"
-
-static u64 state;
-
-static u64 random_number(void)
-{
-	/* xorshift64 */
-	state ^= state << 13;
-	state ^= state >> 7;
-	return state ^= state << 17;
-}
 
 static u64 odd_number(void)
 {
@@ -54,7 +45,7 @@ int main(int argc, char **argv)
 	fd = open(argv[1], O_RDONLY);
 	bytes = read(fd, good, sizeof(good));
 	CHECK(bytes > 16384);
-	state = strtoull(argv[2], NULL, 10) * 0x9e3779b97f4a7c15ull + 1;
+	random_begin(argv[2]);
 	CHECK(!vm_open(&vm, &error) && !vm_create(&vm, 80 << 20, 0, &note, &error));
 	memory = memfd_create("damaged", 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);

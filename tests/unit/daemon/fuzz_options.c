@@ -6,6 +6,7 @@
  * and refused.
  */
 #include "check.h"
+#include "fuzz.h"
 #include "guest_names.h"
 #include "option_keys.h"
 #include "options.h"
@@ -30,15 +31,6 @@ struct seed {
 
 static struct seed seeds[SEEDS_MAX];
 static u32 nseeds;
-static unsigned long long state;
-
-static u32 below(u32 limit)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (state >> 16) % limit;
-}
 
 static void insert(char *text, size_t *bytes, size_t at, const char *piece, size_t length)
 {
@@ -51,20 +43,20 @@ static void insert(char *text, size_t *bytes, size_t at, const char *piece, size
 
 static const char *some_piece(void)
 {
-	return pieces[below(sizeof(pieces) / sizeof(*pieces))];
+	return pieces[one_of(sizeof(pieces) / sizeof(*pieces))];
 }
 
 /* A text of pieces, with a byte of any value now and then. */
 static size_t compose(char *text)
 {
 	size_t bytes = 0;
-	u32 words = below(24);
+	u32 words = one_of(24);
 
 	while (words--) {
 		const char *piece = some_piece();
 
-		if (!below(50))
-			text[bytes++] = below(256);
+		if (!one_of(50))
+			text[bytes++] = one_of(256);
 		insert(text, &bytes, bytes, piece, strlen(piece));
 	}
 	return bytes;
@@ -73,29 +65,29 @@ static size_t compose(char *text)
 /* A seed with up to eight changes: bytes, pieces, ranges of it and of another one. */
 static size_t mutate(char *text)
 {
-	const struct seed *seed = &seeds[below(nseeds)], *other = &seeds[below(nseeds)];
+	const struct seed *seed = &seeds[one_of(nseeds)], *other = &seeds[one_of(nseeds)];
 	size_t bytes = seed->bytes, at, length;
-	u32 changes = 1 + below(8);
+	u32 changes = 1 + one_of(8);
 	const char *piece;
 
 	memcpy(text, seed->text, bytes);
 	while (changes--) {
-		at = below(bytes + 1);
-		switch (below(6)) {
+		at = one_of(bytes + 1);
+		switch (one_of(6)) {
 		case 0:
 			if (at < bytes)
-				text[at] = below(256);
+				text[at] = one_of(256);
 			break;
 		case 1:
 			if (at < bytes)
-				text[at] ^= 1 << below(8);
+				text[at] ^= 1 << one_of(8);
 			break;
 		case 2:
 			piece = some_piece();
 			insert(text, &bytes, at, piece, strlen(piece));
 			break;
 		case 3:		/* leave a range out */
-			length = below(bytes - at + 1);
+			length = one_of(bytes - at + 1);
 			length = length > 64 ? 64 : length;
 			memmove(text + at, text + at + length, bytes - at - length);
 			bytes -= length;
@@ -103,12 +95,12 @@ static size_t mutate(char *text)
 		case 4:		/* one of another's ranges */
 			if (!other->bytes)
 				break;
-			length = below(other->bytes);
+			length = one_of(other->bytes);
 			insert(text, &bytes, at, other->text + length,
-			       below(other->bytes - length + 1) % 128);
+			       one_of(other->bytes - length + 1) % 128);
 			break;
 		case 5:		/* the rest is cut off */
-			if (!below(8))
+			if (!one_of(8))
 				bytes = at;
 			break;
 		}
@@ -143,7 +135,7 @@ static void use(const struct options *options, FILE *out)
 	for (i = 0; i < OPTIONS_PROGRAMS; i++)
 		CHECK(!options->program[i].path == !options->program[i].arguments);
 	/* no file of this machine's is of interest */
-	if (below(8) || strchr(options->kernel.text, '/'))
+	if (one_of(8) || strchr(options->kernel.text, '/'))
 		return;
 	CHECK(!print_json(out, options, &error));
 	CHECK(!print_toml(out, options, &error));
@@ -160,7 +152,7 @@ static bool try_text(const char *text, size_t bytes, FILE *out)
 	bool accepted;
 
 	options_init(&options);
-	options.print_json = below(2);
+	options.print_json = one_of(2);
 	memcpy(exact, text, bytes);
 	accepted = !options_parse_text(&options, "text", exact, bytes, &error);
 	free(exact);
@@ -191,11 +183,11 @@ int main(int argc, char **argv)
 	int i;
 
 	CHECK(argc >= 3 && out);
-	state = strtoull(argv[1], NULL, 10) * 0x9e3779b97f4a7c15ull + 1;
+	random_begin(argv[1]);
 	for (i = 3; i < argc; i++)
 		read_seed(argv[i]);
 	for (count = strtoull(argv[2], NULL, 10); count; count--) {
-		size_t bytes = nseeds && below(4) ? mutate(text) : compose(text);
+		size_t bytes = nseeds && one_of(4) ? mutate(text) : compose(text);
 
 		if (try_text(text, bytes, out))
 			accepted++;

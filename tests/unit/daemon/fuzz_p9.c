@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fuzz_p9 SEED COUNT: so many messages to a server of a host folder: good ones, good
- * ones with a fault, and noise, about few names and few fids so that they meet. Beside the
+ * fuzz_p9 SEED COUNT: so many messages to a server of a host folder, in either dialect: good
+ * ones, good ones with a fault, and noise, about few names and few fids so that they meet. Beside the
  * folder lies a secret, inside of it links that lead there. Fails if the secret is
  * read, changed or gone. Prints how many requests were served and how many refused.
  */
@@ -11,21 +11,8 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "p9_client.h"
-
-static u64 state;
-
-static u64 random_number(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	return state ^= state << 17;
-}
-
-static u32 one_of(u32 count)
-{
-	return random_number() % count;
-}
+#include "fuzz.h"
+#include "p9_client_u.h"
 
 /* Some that lead out, if anything does; "up", "out" and "abs" are links of the host's. */
 static const char *const names[] = {
@@ -55,11 +42,17 @@ static u64 some_number(void)
 	return one_of(4) ? numbers[one_of(sizeof(numbers) / sizeof(*numbers))] : random_number() >> one_of(64);
 }
 
-/* What a request consists of: fid f, name n, number of 4 or 8 bytes 4 8, flags o, mode m, byte 1. */
+/* What a request consists of: fid f, name n, number of 4 or 8 bytes 4 8, flags o, mode m, byte 1, stat S. */
 static const struct form {
 	u8 type;
 	const char *fields;
-} forms[] = {
+} forms_u[] = {
+	{ P9_VERSION, "4v" }, { P9_ATTACH, "f4nnu" }, { P9_ATTACH, "f4nnu" }, { P9_WALK, "ffw" }, { P9_WALK, "ffw" },
+	{ P9_WALK, "ffw" }, { P9_CLUNK, "f" }, { P9_OPEN, "fO" }, { P9_OPEN, "fO" }, { P9_CREATE, "fnpOx" },
+	{ P9_CREATE, "fnpOx" }, { P9_CREATE, "fnpOx" }, { P9_STAT, "f" }, { P9_STAT, "f" }, { P9_WSTAT, "fS" },
+	{ P9_WSTAT, "fS" }, { P9_REMOVE, "f" }, { P9_READ, "f84" }, { P9_READ, "fz4" }, { P9_WRITE, "f8d" },
+	{ P9_FLUSH, "2" }, { P9_AUTH, "fnnu" },
+}, forms[] = {
 	{ P9_VERSION, "4v" }, { P9_ATTACH, "f4nnu" }, { P9_ATTACH, "f4nnu" }, { P9_ATTACH, "f4nnu" }, { P9_WALK, "ffw" }, { P9_WALK, "ffw" }, { P9_WALK, "ffw" },
 	{ P9_CLUNK, "f" }, { P9_CLUNK, "f" }, { P9_LOPEN, "fo" }, { P9_LOPEN, "fo" }, { P9_LCREATE, "fnomg" },
 	{ P9_LCREATE, "fnomg" }, { P9_SYMLINK, "fnng" }, { P9_MKNOD, "fnm44g" }, { P9_READLINK, "f" },
@@ -70,9 +63,46 @@ static const struct form {
 	{ P9_XATTRCREATE, "fn84" }, { P9_AUTH, "fnnu" },
 };
 
+/* One that changes this or that, mostly with sizes that are right. */
+static void put_some_stat(struct p9_out *out)
+{
+	u8 *start = out->at;
+	u16 bytes;
+
+	p9_put32(out, 0);
+	p9_put16(out, 0xffff);
+	p9_put32(out, P9_U_BLANK4);
+	p9_put8(out, one_of(32) ? 0xff : 0);
+	p9_put32(out, P9_U_BLANK4);
+	p9_put64(out, P9_U_BLANK8);
+	p9_put32(out, one_of(2) ? P9_U_BLANK4 : 0644);
+	p9_put32(out, one_of(2) ? P9_U_BLANK4 : (u32)some_number());
+	p9_put32(out, one_of(2) ? P9_U_BLANK4 : (u32)some_number());
+	p9_put64(out, one_of(2) ? P9_U_BLANK8 : some_number() & 0xffffff);
+	if (one_of(2))
+		put_some_name(out);
+	else
+		p9_put16(out, 0);
+	p9_put32(out, 0);
+	put_some_name(out);
+	p9_put16(out, 0);
+	p9_put32(out, one_of(4) ? P9_U_BLANK4 : geteuid());
+	p9_put32(out, one_of(4) ? P9_U_BLANK4 : getegid());
+	p9_put32(out, P9_U_BLANK4);
+	bytes = out->at - start - 2;
+	if (one_of(32)) {
+		memcpy(start, &bytes, 2);
+		bytes -= 2;
+		memcpy(start + 2, &bytes, 2);
+	}
+}
+
 static void put_field(struct p9_out *out, char field)
 {
+	static const u32 kinds[] = { 0, 0, 0, P9_DMDIR, P9_DMDIR, P9_DMSYMLINK, P9_DMLINK, P9_DMDEVICE, P9_DMNAMEDPIPE, P9_DMSOCKET };
+	static const char *const texts[] = { "0\n", "1\n", "2\n", "3\n", "4\n", "7\n", "c 1 1", "b 8 0", "../secret", "", "4294967296\n" };
 	static const u32 modes[] = { 0, 0777, 0644, 0100644, 010644, 020666, 060666, 0140777, 040755, 0120777, 07777 };
+	const char *text;
 	u32 count, i;
 
 	switch (field) {
@@ -89,7 +119,26 @@ static void put_field(struct p9_out *out, char field)
 			put_some_name(out);
 		break;
 	case 'v':
-		p9_put_text(out, "9P2000.L", one_of(8) ? 8 : 6);
+		p9_put_text(out, one_of(2) ? "9P2000.L" : "9P2000.u", one_of(8) ? 8 : 6);
+		break;
+	case 'O':
+		p9_put8(out, one_of(4) ? one_of(4) | (one_of(2) ? P9_U_TRUNC : 0) : some_number());
+		break;
+	case 'p':
+		p9_put32(out, kinds[one_of(sizeof(kinds) / sizeof(*kinds))] | (one_of(8) ? 0755 : (u32)some_number()));
+		break;
+	case 'x':
+		text = texts[one_of(sizeof(texts) / sizeof(*texts))];
+		if (one_of(2))
+			put_some_name(out);
+		else
+			p9_put_text(out, text, strlen(text));
+		break;
+	case 'z':
+		p9_put64(out, 0);
+		break;
+	case 'S':
+		put_some_stat(out);
 		break;
 	case 'u':
 	case 'g':
@@ -128,10 +177,12 @@ static void put_field(struct p9_out *out, char field)
 	}
 }
 
-/* A message in client.request; returns its length. */
-static u32 some_message(void)
+/* A message in client.request, mostly of this dialect; returns its length. */
+static u32 some_message(bool is_u)
 {
-	const struct form *form = &forms[one_of(sizeof(forms) / sizeof(*forms))];
+	const struct form *form = one_of(16) ? is_u ? &forms_u[one_of(sizeof(forms_u) / sizeof(*forms_u))] :
+						      &forms[one_of(sizeof(forms) / sizeof(*forms))] :
+					       &forms[one_of(sizeof(forms) / sizeof(*forms))];
 	const char *field;
 	u32 bytes, i;
 
@@ -190,10 +241,11 @@ static void secret_is_kept(const struct stat *before)
 int main(int argc, char **argv)
 {
 	u64 count, served = 0, refused = 0;
+	bool is_u = false;
 	struct stat before;
 
 	CHECK(argc == 3);
-	state = strtoull(argv[1], NULL, 10) * 0x9e3779b97f4a7c15ull + 1;
+	random_begin(argv[1]);
 	client_begin(NULL);
 	CHECK(!lstat("secret", &before));
 	sweep();
@@ -202,10 +254,11 @@ int main(int argc, char **argv)
 			sweep();
 		if (count % 128 == 0) {
 			client.room = 4096;
-			client_attach(P9_MSIZE_MIN << one_of(5), geteuid());
+			is_u = one_of(2);
+			client_attach_as(is_u ? "9P2000.u" : "9P2000.L", P9_MSIZE_MIN << one_of(5), geteuid());
 		}
 		client.room = one_of(16) ? 4096 + one_of(8192) : one_of(40);
-		if (!ask_bytes(some_message()) || client.error)
+		if (!ask_bytes(some_message(is_u)) || client.error)
 			refused++;
 		else
 			served++;

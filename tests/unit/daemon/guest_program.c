@@ -44,6 +44,8 @@ static void use(u32 device)
 	for (number = 0; number < 2 && fake.devices[device].vq[number].size_max; number++)
 		queue_setup(&queues[device][number], device, number, 64);
 	write_status(device, RUNNING);
+	/* what the configuration is at the start is nothing new */
+	__atomic_fetch_and(&fake.devices[device].isr, ~CO_ISR_CONFIG, __ATOMIC_SEQ_CST);
 }
 
 static void say(u32 device, const char *text, size_t bytes)
@@ -197,6 +199,24 @@ static void terminal_size(bool wait_for_change)
 	say(0, line, strlen(line));
 }
 
+/* Gives and takes chunks of the second range, as the host wishes, until it is to shut down. */
+static void keep_balloon(void)
+{
+	const struct co_range *range = &fake.create.range[1];
+	u32 given = 0, wish, most = range->bytes / CO_CHUNK_SIZE;
+
+	while (!(__atomic_load_n(&fake.events, __ATOMIC_SEQ_CST) & CO_EVENT_POWER)) {
+		wish = __atomic_load_n(&fake.comm->balloon, __ATOMIC_SEQ_CST);
+		if (wish == CO_BALLOON_AUTO)
+			wish = 2;
+		if (given < wish && given < most)
+			given += fake_chunk(CO_CHUNK_GIVE, range->start + given * CO_CHUNK_SIZE);
+		else if (given > wish && fake_chunk(CO_CHUNK_TAKE, range->start + (given - 1) * CO_CHUNK_SIZE))
+			given--;
+		fake_idle(10);
+	}
+}
+
 static void wait_for_power_button(void)
 {
 	while (!(fake.events & CO_EVENT_POWER))
@@ -237,7 +257,10 @@ static void command(char *line)
 	else if (!strcmp(word, "call"))		/* a system call, by its number */
 		syscall(device, -1, -1, -1, -1, -1, -1);
 #endif
-	else if (!strcmp(word, "power"))
+	else if (!strcmp(word, "balloon")) {	/* balloon [lost]: what is given does not come back */
+		fake.take_result = rest ? OS_CALL_NO_MEMORY : OS_CALL_OK;
+		keep_balloon();
+	} else if (!strcmp(word, "power"))
 		wait_for_power_button();
 	else if (!strcmp(word, "sleep"))
 		usleep(device * 1000);
@@ -300,6 +323,8 @@ __attribute__((constructor)) static void configure(void)
 		fake.absent = true;
 	else if (!strcmp(mode, "old"))
 		fake.abi_version = CO_ABI_VERSION - 1;
+	else if (!strcmp(mode, "keeps"))	/* no balloon on this system */
+		fake.can_hide = false;
 	else if (!strcmp(mode, "nomem"))
 		fake.create_result = OS_CALL_NO_MEMORY;
 	else if (!strncmp(mode, "cannot", 6)) {	/* or "cannot: REASON" */

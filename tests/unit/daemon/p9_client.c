@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A client of 9P2000.L; see p9_client.h. */
+/* A client of 9P2000.L and of what 9P2000.u shares with it; see p9_client.h. */
 #include "p9_client.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,11 +40,21 @@ void client_end(void)
 	client.folder->ops->close(client.folder);
 }
 
+static void put_name(const char *name)
+{
+	p9_put_text(&client.out, name, strlen(name));
+}
+
 void client_attach(u32 msize, u32 uid)
+{
+	client_attach_as("9P2000.L", msize, uid);
+}
+
+void client_attach_as(const char *version, u32 msize, u32 uid)
 {
 	message(P9_VERSION);
 	p9_put32(&client.out, msize);
-	p9_put_text(&client.out, "9P2000.L", 8);
+	put_name(version);
 	CHECK_EQUAL(ask(), 0);
 	message(P9_ATTACH);
 	p9_put32(&client.out, 0);
@@ -83,9 +94,14 @@ bool ask_bytes(u32 bytes)
 	CHECK_EQUAL(p9_get32(&client.in), size);
 	client.type = p9_get8(&client.in);
 	client.tag = p9_get16(&client.in);
-	client.error = client.type == P9_RLERROR ? (int)p9_get32(&client.in) : 0;
+	client.error = 0;
+	if (client.type == P9_RERROR)
+		p9_get_text(&client.in);
+	if (client.type == P9_RLERROR || client.type == P9_RERROR) {
+		client.error = (int)p9_get32(&client.in);
+		CHECK(client.error && client.in.at == client.in.end);
+	}
 	CHECK(!client.in.bad);
-	CHECK(client.type != P9_RLERROR || client.error);
 	return true;
 }
 
@@ -103,11 +119,6 @@ int ask(void)
 	if (!client.error)
 		CHECK_EQUAL(client.type, type + 1);
 	return client.error;
-}
-
-static void put_name(const char *name)
-{
-	p9_put_text(&client.out, name, strlen(name));
 }
 
 int walk(u32 fid, u32 new, const char *path)
@@ -314,4 +325,55 @@ int lock_fid(u32 fid, u8 type, u64 start, u64 bytes, u32 process)
 	p9_put32(&client.out, process);
 	put_name("guest");
 	return ask() ? -client.error : p9_get8(&client.in);
+}
+
+/* --- for hostile ones of either dialect --- */
+
+void cut_and_stretch(void)
+{
+	static u8 whole[200];
+	u32 type, bytes, cut, size;
+
+	for (type = 0; type < 256; type++) {
+		if (type == P9_VERSION)
+			continue;
+		message(type);
+		memset(client.out.at, 0, 150);
+		bytes = client.out.at - client.out.start + 150;
+		memcpy(whole, client.request, bytes);
+		for (cut = 0; cut <= bytes; cut++) {
+			memcpy(client.request, whole, cut);
+			size = cut;
+			memcpy(client.request, &size, sizeof(size));
+			if (!ask_bytes(cut))
+				CHECK(cut < P9_HEADER_BYTES);
+		}
+	}
+}
+
+static bool swapping;
+static pthread_t swapper;
+
+static void *swap(void *arg)
+{
+	(void)arg;
+	while (__atomic_load_n(&swapping, __ATOMIC_SEQ_CST))
+		CHECK(!renameat2(AT_FDCWD, "shared/other", AT_FDCWD, "shared/swapped", RENAME_EXCHANGE));
+	return NULL;
+}
+
+void swap_begin(void)
+{
+	CHECK(!mkdir("outside", 0755) && !mkdir("shared/swapped", 0755) && !symlink("../outside", "shared/other"));
+	check_file("outside/file", 5);
+	check_file("shared/swapped/kept", 0);
+	swapping = true;
+	CHECK(!pthread_create(&swapper, NULL, swap, NULL));
+}
+
+void swap_end(void)
+{
+	__atomic_store_n(&swapping, false, __ATOMIC_SEQ_CST);
+	pthread_join(swapper, NULL);
+	CHECK(!unlink("outside/file") && !rmdir("outside"));	/* nothing came, nothing went */
 }

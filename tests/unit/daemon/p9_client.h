@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A client of 9P2000.L for tests: it can ask as Linux does, and as nobody should. */
+/* A client of 9P2000.L for tests (p9_client_u.h: of 9P2000.u): it can ask as Linux does, and as nobody should. */
 #ifndef P9_CLIENT_H
 #define P9_CLIENT_H
 
@@ -17,7 +17,7 @@ struct p9_client {
 	struct p9_in in;	/* the last answer, behind its header */
 	u8 type;		/* its type, and the tag */
 	u16 tag;
-	int error;		/* 0, or the number of an Rlerror */
+	int error;		/* 0, or the number of an Rlerror or Rerror */
 	u32 room;		/* for answers */
 };
 
@@ -29,6 +29,7 @@ void client_begin(const struct folder_setting *setting);
 void client_end(void);
 /* Agrees on a version and attaches fid 0 as this user. */
 void client_attach(u32 msize, u32 uid);
+void client_attach_as(const char *version, u32 msize, u32 uid);
 
 void message(u8 type);		/* begins one */
 /* Sends it; returns the error, 0 for an answer of the right type and tag. */
@@ -55,5 +56,11 @@ int getattr(u32 fid, struct folder_attr *attr);
 int setattr(u32 fid, const struct folder_change *change);
 /* FOLDER_LOCK_*; the status of the answer, or -error. */
 int lock_fid(u32 fid, u8 type, u64 start, u64 bytes, u32 process);
+
+/* For hostile ones of either dialect: every request, complete, is cut after each of its bytes and lengthened by one. */
+void cut_and_stretch(void);
+/* "swapped", in the folder, is a directory at one moment, at the next a link to one beside the folder, which stays as it is. */
+void swap_begin(void);
+void swap_end(void);
 
 #endif

@@ -27,6 +27,20 @@ static void standard_input_and_output(void)
 	console_close(console, 1000);
 }
 
+/* A driver of today reads the size when it is told of a new one, and is told at each of its starts. */
+static void size_is_told_at_each_start(void)
+{
+	int input;
+
+	stdio_peer(&input);
+	attach(os_stream_stdio(&error));
+	CHECK(fake.devices[0].isr & CO_ISR_CONFIG);
+	fake.devices[0].isr = 0;
+	start_driver();
+	CHECK(fake.devices[0].isr & CO_ISR_CONFIG);
+	console_close(console, 1000);
+}
+
 static void early_messages_come_first(void)
 {
 	int input, output = stdio_peer(&input);
@@ -234,6 +248,7 @@ static void buffers_of_the_wrong_direction(void)
 
 const struct test tests[] = {
 	{ "standard_input_and_output", standard_input_and_output },
+	{ "size_is_told_at_each_start", size_is_told_at_each_start },
 	{ "early_messages_come_first", early_messages_come_first },
 	{ "input_waits_for_buffers", input_waits_for_buffers },
 	{ "much_input", much_input },

@@ -410,6 +410,7 @@ static void try_all(const char *name)
 	while (strcmp(animal->name, name))
 		CHECK(++animal < zoo + zoo_animals);
 	everybody_works_but(NULL);
+	/* each has to be found and told: breaks() waits until it is */
 	for (i = 0; i < sizeof(faults) / sizeof(*faults); i++)
 		commit(animal, &faults[i]);
 	turn_round(animal, false);
@@ -417,6 +418,8 @@ static void try_all(const char *name)
 	everybody_works_but(NULL);
 	zoo_close();
 }
+
+/* A test for each queue: its name is the animal's, with _ for a blank. */
 
 static void console_receive(void)
 {
@@ -428,39 +431,62 @@ static void console_transmit(void)
 	try_all("console transmit");
 }
 
-static void disk(void)
+static void cobd0(void)
 {
 	try_all("cobd0");
 }
 
-static void overlay(void)
+static void cobd1(void)
 {
 	try_all("cobd1");
 }
 
-static void folder(void)
+static void cofs0(void)
 {
 	try_all("cofs0");
 }
 
-static void serial_transmit(void)
+static void ttys0_receive(void)
+{
+	try_all("ttys0 receive");
+}
+
+static void ttys0_transmit(void)
 {
 	try_all("ttys0 transmit");
 }
 
-static void network_receive(void)
+static void eth0_receive(void)
 {
 	try_all("eth0 receive");
 }
 
-static void network_transmit(void)
+static void eth0_transmit(void)
 {
 	try_all("eth0 transmit");
 }
 
-static void random_numbers(void)
+static void rng(void)
 {
 	try_all("rng");
+}
+
+static void every_queue_has_its_test(void)
+{
+	const struct test *test;
+	char name[40];
+	u32 i, at;
+
+	for (i = 0; i < zoo_animals; i++) {
+		snprintf(name, sizeof(name), "%s", zoo[i].name);
+		for (at = 0; name[at]; at++)
+			if (name[at] == ' ')
+				name[at] = '_';
+		for (test = tests; test->name && strcmp(test->name, name); test++)
+			;
+		if (!test->name)
+			check_no_text(__FILE__, __LINE__, "tests[]", name);
+	}
 }
 
 /* --- queues that cannot be: refused when the driver says that it is ready --- */
@@ -494,6 +520,7 @@ static void queues_that_cannot_be(void)
 			struct device *device = zoo[n].device;
 			struct co_vq *registers = &device->regs->vq[zoo[n].number];
 			struct co_vq good = *registers;
+			char which[20];
 
 			device->regs->status = 0;
 			device_status_written(device);
@@ -511,6 +538,8 @@ static void queues_that_cannot_be(void)
 			breaks(&zoo[n]);
 			stop_listening();
 			CHECK_TEXT(told, device->name);
+			snprintf(which, sizeof(which), ": queue %u: ", zoo[n].number);
+			CHECK_TEXT(told, which);
 			CHECK_TEXT(told, wrong[i].why);
 			free(told);
 			everybody_works_but(&zoo[n]);
@@ -523,13 +552,15 @@ static void queues_that_cannot_be(void)
 const struct test tests[] = {
 	{ "console_receive", console_receive },
 	{ "console_transmit", console_transmit },
-	{ "disk", disk },
-	{ "overlay", overlay },
-	{ "folder", folder },
-	{ "serial_transmit", serial_transmit },
-	{ "network_receive", network_receive },
-	{ "network_transmit", network_transmit },
-	{ "random_numbers", random_numbers },
+	{ "cobd0", cobd0 },
+	{ "cobd1", cobd1 },
+	{ "cofs0", cofs0 },
+	{ "ttys0_receive", ttys0_receive },
+	{ "ttys0_transmit", ttys0_transmit },
+	{ "eth0_receive", eth0_receive },
+	{ "eth0_transmit", eth0_transmit },
+	{ "rng", rng },
+	{ "every_queue_has_its_test", every_queue_has_its_test },
 	{ "queues_that_cannot_be", queues_that_cannot_be },
 	{ 0 },
 };

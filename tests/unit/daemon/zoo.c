@@ -2,7 +2,10 @@
 /* One device of every kind; see zoo.h. */
 #include "zoo.h"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "block.h"
 #include "check.h"
@@ -26,6 +29,8 @@ static struct cofs *folder;
 static struct net *net;
 static struct wire *wire;
 static struct rng *rng;
+static int peer;			/* the serial port's other end */
+static struct os_thread listener;
 static struct queue queues[DEVICES][2];
 static u64 arena;
 
@@ -110,6 +115,12 @@ static void type_text(void)
 	console_type(console, "0123456789abcdef0123456789abcdef", 32);
 }
 
+static void send_text(void)
+{
+	/* does not wait: where the guest takes nothing, there is enough to be taken */
+	send(peer, "0123456789abcdef0123456789abcdef", 32, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void put_frame(void)
 {
 	static const u8 frame[60];
@@ -124,6 +135,7 @@ struct animal zoo[] = {
 	{ "cobd0", 0, read_sector, NULL, true, true, NULL },
 	{ "cobd1", 0, write_sector, NULL, true, true, NULL },
 	{ "cofs0", 0, version, NULL, true, true, NULL },
+	{ "ttys0 receive", 0, text_in, send_text, false, false, NULL },
 	{ "ttys0 transmit", 1, text_out, NULL, false, false, NULL },
 	{ "eth0 receive", 0, frame_in, put_frame, true, false, NULL },
 	{ "eth0 transmit", 1, frame_out, NULL, false, true, NULL },
@@ -132,6 +144,46 @@ struct animal zoo[] = {
 const u32 zoo_animals = sizeof(zoo) / sizeof(*zoo);
 
 /* --- opening and closing --- */
+
+/* Takes what the guest says at its serial port, until the port is closed. */
+static void listen_to_it(void *arg)
+{
+	char text[4096];
+
+	(void)arg;
+	while (read(peer, text, sizeof(text)) > 0)
+		;
+	close(peer);
+}
+
+/* A port with somebody at its other end. */
+static struct os_stream *port(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "port" };
+	int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct os_stream *stream;
+
+	CHECK(server >= 0 && !bind(server, (struct sockaddr *)&address, sizeof(address)) && !listen(server, 1));
+	stream = os_stream_open("unix:port", &error);
+	CHECK(stream);
+	peer = accept(server, NULL, NULL);
+	CHECK(peer >= 0);
+	close(server);
+	CHECK(!os_thread_start(&listener, "listener", listen_to_it, NULL, &error));
+	return stream;
+}
+
+/* So many animals has it: one for each of its queues, or a test of all has a hole. */
+static void every_queue_is_here(const struct device *device)
+{
+	u32 number, i, found;
+
+	for (number = 0; number < device->ops->nqueues; number++) {
+		for (found = i = 0; i < zoo_animals; i++)
+			found += zoo[i].device == device && zoo[i].number == number;
+		CHECK_EQUAL(found, 1);
+	}
+}
 
 void zoo_open(void)
 {
@@ -151,7 +203,7 @@ void zoo_open(void)
 	CHECK(!mkdir("folder", 0755));
 	folder = cofs_open("cofs0", "folder", &setting, &error);
 	CHECK(folder && !cofs_attach(folder, &vm, FOLDER, &error));
-	serial = console_open("ttys0", os_stream_open(check_file("serial", 0), &error), false, &error);
+	serial = console_open("ttys0", port(), false, &error);
 	CHECK(serial && !console_attach(serial, &vm, SERIAL, &error));
 	wire = fake_wire();
 	net = net_open("eth0", wire, mac, &error);
@@ -171,6 +223,8 @@ void zoo_open(void)
 			CHECK(++at < DEVICES);
 		zoo[i].device = devices[at];
 	}
+	for (i = 0; i < DEVICES; i++)
+		every_queue_is_here(devices[i]);
 	arena = guest_alloc(ARENA_BYTES, 4096);
 }
 
@@ -179,6 +233,7 @@ void zoo_close(void)
 	rng_close(rng);
 	net_close(net);
 	console_close(serial, 0);
+	os_thread_join(&listener);
 	cofs_close(folder);
 	block_close(overlay);
 	block_close(disk);

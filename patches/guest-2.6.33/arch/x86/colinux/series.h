@@ -24,6 +24,18 @@
 #define X86_TRAP_NMI		2
 #define X86_TRAP_MC		18
 
+#ifndef __ASSEMBLY__
+/* There is no balloon: its note does not say so, and no host has a wish. */
+static inline void co_balloon_changed(void)
+{
+}
+
+static inline unsigned int co_balloon_given(void)
+{
+	return 0;
+}
+#endif
+
 /* panic() has printed everything when it calls its notifiers. */
 #define CO_PANIC_FLUSHES_LAST	0
 

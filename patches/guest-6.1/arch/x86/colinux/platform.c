@@ -37,7 +37,7 @@ static const struct {
 	.owner = CO_NOTE_OWNER,
 	.desc = {
 		.abi_version = CO_ABI_VERSION,
-		.flags = IS_ENABLED(CONFIG_X86_5LEVEL) ? CO_NOTE_LA57 : 0,
+		.flags = CO_NOTE_BALLOON | (IS_ENABLED(CONFIG_X86_5LEVEL) ? CO_NOTE_LA57 : 0),
 		.area_va = CO_AREA_VA,
 		.area_pte = (u64)level1_fixmap_pgt +
 			    (CO_FIXMAP_SLOT * sizeof(pte_t) - __START_KERNEL_map),

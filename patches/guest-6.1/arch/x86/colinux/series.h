@@ -26,6 +26,10 @@
 			 (FIXMAP_PMD_TOP + 1 - FIXMAP_PMD_NUM) * PMD_SIZE)
 #define CO_FIXMAP_SLOT	((CO_AREA_VA - CO_FIXMAP_BASE) >> PAGE_SHIFT)
 
+/* balloon.c: the host has another wish; how many chunks are with it. */
+void co_balloon_changed(void);
+unsigned int co_balloon_given(void);
+
 /* entry.S: NMIs and machine checks met before switch.c could forward any. */
 extern u32 co_bringup_nmis, co_bringup_mces;
 

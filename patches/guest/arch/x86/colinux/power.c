@@ -93,6 +93,8 @@ static irqreturn_t co_event_interrupt(int irq, void *dev)
 
 	if (events & CO_EVENT_WALL)
 		schedule_work(&co_wall_work);
+	if (events & CO_EVENT_BALLOON)
+		co_balloon_changed();
 	if (events & CO_EVENT_POWER) {
 		pr_info("colinux: the host asks us to shut down\n");
 		orderly_poweroff(true);

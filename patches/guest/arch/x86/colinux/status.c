@@ -2,7 +2,8 @@
 /*
  * /proc/colinux/status: what a guest knows of its life beside its host. Lines of
  * `name value...`: the interface's version and the TSC's frequency, how often
- * the guest has left for the host since it started, by reason, and its devices.
+ * the guest has left for the host since it started, by reason, how much memory it has given to
+ * the host, and its devices.
  *
  * (The host's own account, with time and queues, is colinux-ctl's.)
  */
@@ -23,6 +24,8 @@ int co_status_show(struct seq_file *m, void *unused)
 	seq_printf(m, "abi %u\ntsc_khz %u\n", CO_ABI_VERSION, co_comm->tsc_khz);
 	for (i = 0; i < CO_EXITS; i++)
 		seq_printf(m, "exits_%s %lu\n", co_reasons[i], READ_ONCE(co_exits[i]));
+	/* memory that is with the host */
+	seq_printf(m, "given_kib %u\n", co_balloon_given() << (CO_CHUNK_SHIFT - 10));
 	for (i = 0; i < CO_NR_VDEV; i++) {
 		if (!co_vdevs[i].id)
 			continue;
