@@ -22,7 +22,7 @@ from runtime.launcher import accel as accelerators
 from runtime.launcher import artifacts as built
 from runtime.launcher import evidence as evidences
 from runtime.launcher.artifacts import Artifacts
-from runtime.launcher.evidence import Evidence
+from runtime.launcher.evidence import CONSOLE_LOG, QEMU_LOG, Evidence
 from runtime.launcher.host import TestHost
 from runtime.launcher.lab import Lab, Setting
 from runtime.launcher.qemu import Plan
@@ -32,6 +32,8 @@ from runtime.launcher.verdict import CheckResult, Outcome, Stop, conclude, last_
 
 # How much slower than hardware a sleep may end under TCG on a computer that does other things too.
 TCG_SLACK = 3.0
+# How often a test host may fail to come up.
+HOST_TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Seen:
     qemu: str = ""
     boot_seconds: float | None = None
     host_alive: bool = False
+    warnings: list[str] = field(default_factory=list)
 
 
 def time_factor() -> float:
@@ -111,7 +114,7 @@ def boot(
     message = f"{name}: {verdict.outcome.verdict}: {first}"
     hint = f"the evidence is in {evidences.relative(verdict.folder, paths.root)}/"
     log = verdict.folder / "guest-console.log"
-    log = log if log.exists() else verdict.folder / "host-console.log"
+    log = log if log.exists() else verdict.folder / CONSOLE_LOG
     if verdict.outcome.verdict == "infrastructure":
         raise InfrastructureError(f"{message}\n{context}".strip(), hint=hint, log=log)
     raise BuildFailed(message, command=repeat_line(name), excerpt=context, log=log, hint=hint)
@@ -157,9 +160,11 @@ def judge(
             inputs={"lock": lock_digest, "declaration": sha256_file(decl.path)},
             tools=_tools(seen, paths.kernel(artifacts.machine.kernel)),
             started=started, seconds=time.monotonic() - began, repeat=repeat_line(name),
-            warnings=sources.warnings(paths), ccache=_compiled(decl.kernels_of(artifacts.machine), paths),
+            warnings=[*sources.warnings(paths), *seen.warnings],
+            ccache=_compiled(decl.kernels_of(artifacts.machine), paths),
         ), folder, paths.root)  # fmt: skip
-        _prepend(folder / "qemu.log", repeat_line(name))
+        for log in folder.glob("qemu*.log"):
+            _prepend(log, repeat_line(name))
     if name == decl.project.default:
         _point_default(paths, name)
     return Verdict(name, outcome, paths.boot(name))
@@ -187,7 +192,7 @@ def _attempt(
     report = Report()
     seen.checks = report.checks
     try:
-        with running_host(artifacts, paths, folder, number, accel, factor, extra) as host:
+        with running_host(artifacts, paths, folder, number, accel, factor, extra, seen) as host:
             seen.qemu, seen.host = host.version, host.release
             setting = Setting(
                 machine=machine, guests=[artifacts.guest(slot) for slot in range(number)], factor=factor,
@@ -226,20 +231,55 @@ def running_host(
     accel: str,
     factor: float,
     extra: Mapping[str, Path] | None = None,
+    seen: Seen | None = None,
 ) -> Iterator[TestHost]:
-    """The machine's test host, up; `folder` gets its logs. Raises Stop when it does not come up."""
-    console = folder / "host-console.log"
-    console.write_text(repeat_line(artifacts.machine.name) + "\n")
+    """The machine's test host, up; `folder` gets its logs, `seen` warnings. Raises Stop when it does not come up."""
     with progress.step("the test host's image"):
         image = built.host_image(artifacts, paths, extra)
     with built.drives(artifacts, slots) as drives:
         plan = Plan(
-            artifacts.host.arch, artifacts.machine.qemu, artifacts.host_kernel, image, drives, console, accel
+            artifacts.host.arch,
+            artifacts.machine.qemu,
+            artifacts.host_kernel,
+            image,
+            drives,
+            folder / CONSOLE_LOG,
+            accel,
         )
-        with TestHost(plan, slots, folder, factor) as host:
-            with progress.step("the test host boots"):
-                host.wait_up(artifacts.machine.timeouts.boot * factor)
+        with _come_up(plan, slots, folder, factor, artifacts.machine, seen) as host:
             yield host
+
+
+def _come_up(
+    plan: Plan, slots: int, folder: Path, factor: float, machine: Machine, seen: Seen | None
+) -> TestHost:
+    """A test host that answers. One that does not come up makes room for another: nothing of ours was in it yet.
+
+    An emulator loses one now and then, for good: a processor went on running an
+    instruction that another had long patched away. What was seen of it stays,
+    in logs whose names end in -1, and as a warning in the evidence.
+    """
+    for number in range(1, HOST_TRIES + 1):
+        plan.console.write_text(repeat_line(machine.name) + "\n")
+        host = TestHost(plan, slots, folder, factor)
+        try:
+            with progress.step("the test host boots"):
+                host.wait_up(machine.timeouts.boot * factor)
+            return host
+        except Stop as stop:
+            host.stop()
+            if number == HOST_TRIES:
+                raise
+            warning = f"try {number} of a test host: {stop.outcome.reason.partition(chr(10))[0]}"
+            progress.warn(warning)
+            if seen:
+                seen.warnings.append(warning)
+            for log in (plan.console, folder / QEMU_LOG):
+                log.rename(log.with_stem(f"{log.stem}-{number}"))
+        except BaseException:
+            host.stop()
+            raise
+    raise AssertionError("the last one was returned, or not to be had")
 
 
 @contextlib.contextmanager
@@ -292,8 +332,7 @@ def _compiled(kernels: Iterable[str], paths: Paths) -> dict[str, dict[str, int]]
 
 def _prepend(log: Path, line: str) -> None:
     """QEMU was given sockets that no shell can give it: its own command line is not the one to repeat."""
-    if log.exists():
-        log.write_bytes(line.encode() + b"\n" + log.read_bytes())
+    log.write_bytes(line.encode() + b"\n" + log.read_bytes())
 
 
 def _point_default(paths: Paths, name: str) -> None:

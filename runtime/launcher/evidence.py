@@ -8,6 +8,7 @@ guest-console.log   the first guest's console (guest-console1.log: the second on
 daemon.log          what colinux-daemon said and how it ended, guest by guest
 host-dmesg.log      the host's kernel log since the driver was loaded
 qemu.log            QEMU's command line and its own words
+                    (host-console-1.log, qemu-1.log: of a test host that did not come up, before another did)
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from pipeline.digest import sha256_file
 from runtime.launcher.verdict import CheckResult, Outcome, plain
 
 FORMAT = 1
+
+CONSOLE_LOG = "host-console.log"
+QEMU_LOG = "qemu.log"
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Evidence:
     started: str
     seconds: float
     repeat: str
-    warnings: Sequence[str] = ()  # what the inputs were fetched with: a package that replaces a dropped one
+    warnings: Sequence[str] = ()  # of inputs: a package that replaces a dropped one; of test hosts that did not come up
     ccache: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # kernel -> hits and misses of its build
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.errors import InfrastructureError
 from runtime.launcher.agent import Agent, AgentLost, Run
 from runtime.launcher.checks import values
+from runtime.launcher.evidence import QEMU_LOG
 from runtime.launcher.pump import Pump
 from runtime.launcher.qemu import Plan, Qemu
 from runtime.launcher.verdict import HostSeen, Outcome, Stop, judge_host, last_lines
@@ -92,7 +93,7 @@ class TestHost:
         for slot in range(slots):
             names += [agent_port(slot), console_port(slot)]
         try:
-            self.qemu = Qemu(self.pump, plan, names, folder / "qemu.log")
+            self.qemu = Qemu(self.pump, plan, names, folder / QEMU_LOG)
         except BaseException:
             self.pump.close()
             raise

@@ -208,22 +208,32 @@ def test_a_guest_comes_again_in_it(daemon_of: Callable[..., Daemon], tmp_path: P
     (tmp_path / "disk").write_bytes(bytes(4096))
     (tmp_path / "beneath").write_bytes(bytes(4096))
     (tmp_path / "folder").mkdir()
+    (tmp_path / "pids").touch()
     (tmp_path / "program").write_text("#!/bin/sh\necho $$ >> pids\nexec sleep 1000\n")
     (tmp_path / "program").chmod(0o755)
     tried = daemon_of("say up\n;sector 1 x;once power;once leave 9;say again\n;sector 2 y;power;leave 8", "cobd0=disk",
                       "cobd1=beneath,cow=changes", "cofs0=folder", "eth0=slirp", "exec0=./program", "-v1")  # fmt: skip
+
+    def have_begun(count: int) -> list[str]:
+        """A shell for each guest, which is not ended before it has told its number."""
+        until = time.monotonic() + 60
+        while len(pids := (tmp_path / "pids").read_text().split()) < count:
+            assert time.monotonic() < until, pids
+            time.sleep(0.05)
+        return pids
+
+    have_begun(1)
     assert tried.ask("reboot")["event"] == "restarted"
     assert tried.process.stdout and tried.process.stdout.readline() == "up\n"
     assert tried.process.stdout.readline() == "again\n"
     assert int((tmp_path / "pid").read_text()) == tried.process.pid
     assert all(status["Seccomp"] == "2" for status in tried.threads().values())
+    pids = have_begun(2)
     tried.process.send_signal(signal.SIGTERM)
     code, _, errors = tried.end()
     assert code == 0, errors
     assert (tmp_path / "disk").read_bytes()[512:513] == b"x"
     assert (tmp_path / "changes").exists() and not (tmp_path / "beneath").read_bytes().strip(b"\0")
-    pids = (tmp_path / "pids").read_text().split()
-    assert len(pids) == 2
     for pid in pids:
         assert not Path(f"/proc/{pid}").exists()
     # what was made before the sandbox is taken away behind it

@@ -6,6 +6,7 @@ scripts by what they contain, so that whole boots are played in a second. Words
 `fake.NAME` on the host's kernel command line choose a behaviour:
 
     die           QEMU complains and exits with 1      host-silent   the host never comes up
+    host-late     a first host ends before it is up
     host-panic    the host crashes under the guest     host-reset    the host is reset under the guest
     no-driver     insmod fails                         silent        the guest prints nothing
     hang          it prints two lines, then nothing    panic         it panics before it is up
@@ -32,6 +33,7 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import re
 import select
 import signal
@@ -386,7 +388,10 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     qmp.send(json.dumps({"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}}}}) + "\n")
     console("[    0.000000] Linux version 6.1.0-fake\n")
-    if "host-silent" not in MODES:
+    lost = "host-late" in MODES and not os.path.exists(CONSOLE.replace(".log", "-1.log"))  # noqa: PTH110
+    if lost:
+        console("watchdog: BUG: soft lockup - CPU#0 stuck for 26s!\n")
+    elif "host-silent" not in MODES:
         lines["colinux.host"].send("hello 1 colinux.host\n")
     while True:
         ready, _, _ = select.select([line.sock for line in [qmp, *lines.values()]], [], [])
@@ -394,6 +399,8 @@ def main() -> None:
             if sock is qmp.sock:
                 for _, line in qmp.requests():
                     qmp_line(line)
+                if lost:
+                    sys.exit(0)
             for name, line in lines.items():
                 if sock is not line.sock:
                     continue

@@ -334,7 +334,7 @@ def test_a_program_runs_as_long_as_the_guest(tmp_path: Path) -> None:
     )
     (tmp_path / "server").chmod(0o755)
     begun = time.monotonic()
-    done = boot(tmp_path, "sleep 1500;leave 8", 'exec3=./server,"-a  b"', "-v1")
+    done = boot(tmp_path, "await pids;leave 8", 'exec3=./server,"-a  b"', "-v1")
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - begun < 30
     assert (tmp_path / "started").read_text() == "with 2: -a b\n"
@@ -347,7 +347,7 @@ def test_a_program_runs_as_long_as_the_guest(tmp_path: Path) -> None:
 def test_a_program_that_does_not_want_to_end(tmp_path: Path) -> None:
     (tmp_path / "stubborn").write_text("#!/bin/sh\ntrap '' TERM\necho $$ > pid\nwhile :; do sleep 1; done\n")
     (tmp_path / "stubborn").chmod(0o755)
-    assert boot(tmp_path, "sleep 1500;leave 8", "exec0=./stubborn").returncode == 0
+    assert boot(tmp_path, "await pid;leave 8", "exec0=./stubborn").returncode == 0
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 
 
@@ -355,7 +355,7 @@ def test_a_program_has_no_files_of_the_daemons(tmp_path: Path) -> None:
     (tmp_path / "disk.img").write_bytes(bytes(4096))
     (tmp_path / "nosy").write_text("#!/bin/sh\nls -l /proc/$$/fd > files\n")
     (tmp_path / "nosy").chmod(0o755)
-    assert boot(tmp_path, "sleep 1500;leave 8", "exec0=./nosy", "cobd0=disk.img").returncode == 0
+    assert boot(tmp_path, "await files;leave 8", "exec0=./nosy", "cobd0=disk.img").returncode == 0
     files = (tmp_path / "files").read_text()
     assert "/dev/null" in files and "disk.img" not in files and "colinux" not in files
 

@@ -174,6 +174,25 @@ def test_every_end_has_its_verdict(stage: Stage, modes: str, expected: str, says
     assert result["host_alive_after"] is (modes not in ("host-panic", "host-reset", "host-silent", "die"))
 
 
+def test_a_test_host_that_does_not_come_up_makes_room_for_another(stage: Stage) -> None:
+    verdict = stage.boot(machine(modes="host-late"))
+    (warning,) = evidence(verdict)["warnings"]
+    assert warning.startswith("try 1 of a test host: the test host crashed before the driver was loaded: watchdog: BUG")
+    for log in ("host-console", "qemu"):
+        first, second = ((verdict.folder / f"{log}{end}.log").read_text().splitlines() for end in ("-1", ""))
+        assert first[0] == second[0] == "./doit boot:tiny"
+    assert "soft lockup" in (verdict.folder / "host-console-1.log").read_text()
+    assert "soft lockup" not in (verdict.folder / "host-console.log").read_text()
+
+
+def test_a_test_host_has_two_tries_and_ours_none(stage: Stage) -> None:
+    verdict = stage.judge(machine(modes="host-silent"))
+    assert len(evidence(verdict)["warnings"]) == 1 and "not up" in verdict.outcome.reason
+    assert (verdict.folder / "host-console-1.log").exists() and not (verdict.folder / "host-console-2.log").exists()
+    for modes in ("host-reset", "silent", "hang", "no-driver"):  # once the driver was there it is ours to answer for
+        assert not (stage.judge(machine(modes=modes)).folder / "host-console-1.log").exists(), modes
+
+
 def test_the_driver_for_windows_has_after_guests_what_it_had_before(stage: Stage) -> None:
     good = evidence(stage.judge(machine(nt="windows-x64")))
     assert good["verdict"] == "pass", good["first_error"]

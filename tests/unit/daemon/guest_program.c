@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -223,6 +224,15 @@ static void wait_for_power_button(void)
 		fake_idle(100);
 }
 
+/* Until another program has written something into a file. */
+static void await(const char *name)
+{
+	struct stat file;
+
+	while (stat(name, &file) || !file.st_size)
+		usleep(10 * 1000);
+}
+
 static void command(char *line)
 {
 	char *word = strtok(line, " "), *rest = strtok(NULL, "");
@@ -264,6 +274,8 @@ static void command(char *line)
 		wait_for_power_button();
 	else if (!strcmp(word, "sleep"))
 		usleep(device * 1000);
+	else if (!strcmp(word, "await"))
+		await(rest);
 	else if (!strcmp(word, "hang"))
 		for (;;)
 			sleep(1000);
