@@ -49,11 +49,29 @@ class System:
 
     def opened(self, root: Path, *argv: str) -> list[str]:
         """A program, and with it the surroundings in which it and all others run; `root`: an empty folder for that."""
-        return list(argv) if self.folder == Path("/") else [*ENTER, "open", str(self.folder), str(root), *argv]
+        there = [] if self.folder == Path("/") else [*ENTER, "open", str(self.folder), str(root)]
+        return [*fixed(), *there, *argv]
 
     def joined(self, pid: int, *argv: str) -> list[str]:
         """A program in the surroundings of the one that was `opened`."""
-        return list(argv) if self.folder == Path("/") else [*ENTER, "join", str(pid), *argv]
+        there = [] if self.folder == Path("/") else [*ENTER, "join", str(pid)]
+        return [*fixed(), *there, *argv]
+
+
+@functools.cache
+def fixed() -> tuple[str, ...]:
+    """Before a program: it has its memory at the same addresses each time. Nothing, where the kernel lets nobody ask.
+
+    Debian's wine64 lies at 0x7d000000, and Linux puts its heap anywhere in the GiB behind
+    (randomize_brk); about one in 2000 lay on 0x7ffe0000, which must be free: that is where
+    all of NT has its shared user data. Such a program ends with 1 and says nothing.
+    """
+    words = ("setarch", "-R")    # personality(2), ADDR_NO_RANDOMIZE; containers may forbid it
+    try:
+        able = not subprocess.run([*words, "true"], capture_output=True, check=False).returncode
+    except OSError:
+        able = False
+    return words if able else ()
 
 
 @functools.cache
