@@ -66,9 +66,9 @@ enum {	/* what is asked; the answer's number is one higher */
 /* Error numbers of Linux on x86, which a guest expects of any host. */
 enum {
 	P9_EPERM = 1, P9_ENOENT = 2, P9_EIO = 5, P9_ENXIO = 6, P9_EBADF = 9, P9_EAGAIN = 11,
-	P9_ENOMEM = 12, P9_EACCES = 13, P9_EBUSY = 16, P9_EEXIST = 17, P9_ENOTDIR = 20, P9_EISDIR = 21,
-	P9_EINVAL = 22, P9_ENFILE = 23, P9_EROFS = 30, P9_ENAMETOOLONG = 36, P9_ENOLCK = 37,
-	P9_ENOTEMPTY = 39, P9_EPROTO = 71, P9_EMSGSIZE = 90, P9_EOPNOTSUPP = 95,
+	P9_ENOMEM = 12, P9_EACCES = 13, P9_EBUSY = 16, P9_EEXIST = 17, P9_EXDEV = 18, P9_ENOTDIR = 20,
+	P9_EISDIR = 21, P9_EINVAL = 22, P9_ENFILE = 23, P9_ENOSPC = 28, P9_EROFS = 30, P9_EMLINK = 31,
+	P9_ENAMETOOLONG = 36, P9_ENOLCK = 37, P9_ENOTEMPTY = 39, P9_EPROTO = 71, P9_EMSGSIZE = 90, P9_EOPNOTSUPP = 95,
 };
 
 /* qid.type */

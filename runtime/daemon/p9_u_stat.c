@@ -140,6 +140,8 @@ const char *p9_u_error(int number)
 		{ P9_ENXIO, "No such device or address" }, { P9_EBADF, "Bad file descriptor" },
 		{ P9_ENOMEM, "Cannot allocate memory" }, { P9_EACCES, "Permission denied" },
 		{ P9_EBUSY, "Device or resource busy" }, { P9_EEXIST, "File exists" },
+		{ P9_EXDEV, "Invalid cross-device link" }, { P9_ENOSPC, "No space left on device" },
+		{ P9_EMLINK, "Too many links" },
 		{ P9_ENOTDIR, "Not a directory" }, { P9_EISDIR, "Is a directory" },
 		{ P9_EINVAL, "Invalid argument" }, { P9_ENFILE, "Too many open files in system" },
 		{ P9_EROFS, "Read-only file system" }, { P9_ENAMETOOLONG, "File name too long" },

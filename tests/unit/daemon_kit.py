@@ -44,7 +44,7 @@ FLAGS = (
     f"-I{HARNESS}",
 )
 SUPPORT = ("check_failed", "fake_driver", "fake_memory_linux", "fake_slirp", "fake_wire", "guest", "console_guest",
-           "p9_client", "p9_client_u", "zoo")  # fmt: skip
+           "p9_client", "p9_client_linux", "p9_client_u", "zoo")  # fmt: skip
 # Parts of the daemon's that these take the place of.
 REPLACED = ("driver_linux", "wire_slirp")
 # What of the clients is tested like the daemon's own parts.

@@ -2,43 +2,9 @@
 /* A client of 9P2000.L and of what 9P2000.u shares with it; see p9_client.h. */
 #include "p9_client.h"
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "check.h"
 
 struct p9_client client;
-
-void client_begin(const struct folder_setting *setting)
-{
-	static const struct folder_setting same;
-	struct error error = { 0 };
-	int fd;
-
-	umask(077);	/* modes are the guest's, whatever the daemon's mask */
-	if (access("shared", F_OK)) {
-		CHECK(!mkdir("shared", 0755) && !chmod("shared", 0755));
-		fd = open("secret", O_WRONLY | O_CREAT | O_EXCL, 0600);
-		CHECK(write(fd, SECRET, strlen(SECRET)) == (ssize_t)strlen(SECRET));
-		close(fd);
-	}
-	client.folder = folder_open("shared", setting ? setting : &same, &error);
-	if (!client.folder)
-		fprintf(stderr, "%s\n", error.text);
-	CHECK(client.folder);
-	CHECK_EQUAL(client.folder->ops->enter(client.folder), 0);
-	client.server = p9_server_new(client.folder);
-	CHECK(client.server);
-	client.room = 64 << 10;
-}
-
-void client_end(void)
-{
-	p9_server_free(client.server);
-	client.folder->ops->close(client.folder);
-}
 
 static void put_name(const char *name)
 {
@@ -349,31 +315,4 @@ void cut_and_stretch(void)
 				CHECK(cut < P9_HEADER_BYTES);
 		}
 	}
-}
-
-static bool swapping;
-static pthread_t swapper;
-
-static void *swap(void *arg)
-{
-	(void)arg;
-	while (__atomic_load_n(&swapping, __ATOMIC_SEQ_CST))
-		CHECK(!renameat2(AT_FDCWD, "shared/other", AT_FDCWD, "shared/swapped", RENAME_EXCHANGE));
-	return NULL;
-}
-
-void swap_begin(void)
-{
-	CHECK(!mkdir("outside", 0755) && !mkdir("shared/swapped", 0755) && !symlink("../outside", "shared/other"));
-	check_file("outside/file", 5);
-	check_file("shared/swapped/kept", 0);
-	swapping = true;
-	CHECK(!pthread_create(&swapper, NULL, swap, NULL));
-}
-
-void swap_end(void)
-{
-	__atomic_store_n(&swapping, false, __ATOMIC_SEQ_CST);
-	pthread_join(swapper, NULL);
-	CHECK(!unlink("outside/file") && !rmdir("outside"));	/* nothing came, nothing went */
 }

@@ -27,6 +27,12 @@ extern struct p9_client client;
 #define SECRET "outside-the-folder"
 void client_begin(const struct folder_setting *setting);
 void client_end(void);
+/* Who this is, for the host. */
+u32 client_user(void), client_group(void);
+/* The folder as new: a directory "dir", and links of the host's that lead out of it. */
+void client_sweep(void);
+/* The file "secret" is what it was when the folder was opened, in everything. */
+void client_secret_is_kept(void);
 /* Agrees on a version and attaches fid 0 as this user. */
 void client_attach(u32 msize, u32 uid);
 void client_attach_as(const char *version, u32 msize, u32 uid);
