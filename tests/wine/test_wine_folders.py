@@ -6,7 +6,6 @@ Wine has no junctions and no symbolic links of NT's, so nobody has seen here wha
 
 from __future__ import annotations
 
-import concurrent.futures
 import re
 import subprocess
 from pathlib import Path
@@ -14,9 +13,9 @@ from pathlib import Path
 import daemon_kit
 import pytest
 import test_daemon_folders
-from wine_kit import FOLDER, Wine
+from wine_kit import FOLDER, Wine, link_programs
 
-from pipeline import daemon, windowsdaemon
+from pipeline import daemon
 from pipeline.paths import checkout
 
 ROOT = checkout().root
@@ -25,32 +24,15 @@ TESTS = [name for path in USE for name in re.findall(r'^\t\{ "(\w+)", \1 \},$', 
 # what of the daemon is in it
 PARTS = ("folder", "nt_files_", "p9_", "text_windows", "log")
 KIT = ("check_failed", "p9_client", "p9_client_u")
-INCLUDES = (*windowsdaemon.INCLUDES, "tests/unit/daemon")
 
 
 @pytest.fixture(scope="module")
 def folders(wine: Wine, tmp_path_factory: pytest.TempPathFactory) -> Wine:
     """folder_use.exe and fuzz_p9.exe lie in its C:\\colinux."""
-    target = wine.system.target
-    objects = tmp_path_factory.mktemp("folders")
     ours = [path for path in daemon.daemon_sources("windows", checkout()) if path.stem.startswith(PARTS)]
     kit = [*(daemon_kit.HARNESS / f"{stem}.c" for stem in KIT), ROOT / "tests/wine/p9_client_windows.c"]
     programs = {"folder_use": USE, "fuzz_p9": [daemon_kit.HARNESS / "fuzz_p9.c"]}
-    compiler = [windowsdaemon.compiler(target), *windowsdaemon.flags(target),
-                *(f"-I{ROOT / include}" for include in INCLUDES)]  # fmt: skip
-
-    def gcc(*words: str | Path) -> None:
-        done = subprocess.run([*compiler, *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-
-    def compiled(source: Path) -> Path:
-        gcc("-c", source, "-o", objects / f"{source.stem}.o")
-        return objects / f"{source.stem}.o"
-
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        shared = list(pool.map(compiled, [*ours, *kit]))
-    for name, sources in programs.items():
-        gcc("-static", *map(compiled, sources), *shared, *windowsdaemon.LIBRARIES, "-o", wine.programs / f"{name}.exe")
+    link_programs(wine, tmp_path_factory.mktemp("folders"), [*ours, *kit], programs, ["tests/unit/daemon"])
     return wine
 
 

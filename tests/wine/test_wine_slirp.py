@@ -6,15 +6,13 @@ Wine's sockets are the host's, so these tests tell of our code and libslirp's, n
 
 from __future__ import annotations
 
-import concurrent.futures
 import re
 import socket
-import subprocess
 from pathlib import Path
 
 import daemon_kit
 import pytest
-from wine_kit import FOLDER, Wine
+from wine_kit import FOLDER, Wine, link_programs
 
 from pipeline import daemon, slirp, windowsdaemon
 from pipeline.paths import checkout
@@ -24,34 +22,18 @@ SUPPORT = ("check_failed", "fake_driver", "fake_memory_windows", "guest")
 REPLACED = ("main", "driver_windows")
 PARTS = ROOT / "tests/wine/slirp_parts.c"
 TESTS = re.findall(r'^\t\{ "(\w+)", \1 \},$', PARTS.read_text(), re.M)
-INCLUDES = (*windowsdaemon.INCLUDES, "tests/unit/daemon", "tests/build")
+INCLUDES = ("tests/unit/daemon", "tests/build")
 
 
 @pytest.fixture(scope="module")
 def network(wine: Wine, tmp_path_factory: pytest.TempPathFactory) -> Wine:
     """slirp_guest.exe and slirp_parts.exe, of the libslirp that the daemon is linked with, lie in its C:\\colinux."""
-    target = wine.system.target
-    folder = tmp_path_factory.mktemp("slirp")
-    flags, libraries = slirp.words(target.name, checkout())
+    flags, libraries = slirp.words(wine.system.target.name, checkout())
     ours = [path for path in daemon.daemon_sources("windows", checkout()) if path.stem not in REPLACED]
     support = [daemon_kit.HARNESS / f"{stem}.c" for stem in SUPPORT]
     programs = {"slirp_guest": sorted((ROOT / "tests/build").glob("slirp_*.c")), "slirp_parts": [PARTS]}
-    compiler = [windowsdaemon.compiler(target), *windowsdaemon.flags(target), *flags,
-                *(f"-I{ROOT / include}" for include in INCLUDES)]  # fmt: skip
-
-    def gcc(*words: str | Path) -> None:
-        done = subprocess.run([*compiler, *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-
-    def compiled(source: Path) -> Path:
-        gcc("-c", source, "-o", folder / f"{source.stem}.o")
-        return folder / f"{source.stem}.o"
-
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        shared = list(pool.map(compiled, [*ours, *support]))
-        for name, sources in programs.items():
-            gcc("-static", *map(compiled, sources), *shared, *libraries, *windowsdaemon.SLIRP_LIBRARIES,
-                *windowsdaemon.LIBRARIES, "-o", wine.programs / f"{name}.exe")  # fmt: skip
+    link_programs(wine, tmp_path_factory.mktemp("slirp"), [*ours, *support], programs, INCLUDES, flags,
+                  [*libraries, *windowsdaemon.SLIRP_LIBRARIES])  # fmt: skip
     return wine
 
 

@@ -8,12 +8,13 @@ beginning to the end and takes everything with it. Who runs what: wine_systems.
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from pathlib import Path
 from wine_systems import System
 from wine_watch import LIMIT, Watch, end
 
-from pipeline import digest
+from pipeline import digest, windowsdaemon
 from pipeline.paths import atomic_dir, checkout, remove
 from toolchain.windows import Target
 
@@ -228,6 +229,33 @@ def compile_program(target: Target, source: str, output: Path, *libraries: str) 
     subprocess.run([f"{target.prefix}gcc-win32", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror",
                     "-D__USE_MINGW_ANSI_STDIO=1", *(f"-I{root / include}" for include in includes), "-static",
                     root / source, "-o", output, *libraries], check=True)  # fmt: skip
+
+
+def link_programs(
+    wine: Wine, objects: Path, shared: Iterable[Path], programs: Mapping[str, Iterable[Path]], includes: Iterable[str],
+    flags: Sequence[str] = (), libraries: Sequence[str | Path] = (),
+) -> None:
+    """Programs of the daemon's parts, into the C:\\colinux of a Wine: each of its own sources and of what all share.
+
+    `objects`: an empty folder; `includes`: of the checkout, besides the daemon's.
+    """
+    target, root = wine.system.target, checkout().root
+    folders = [f"-I{root / folder}" for folder in (*windowsdaemon.INCLUDES, *includes)]
+    compiler = [windowsdaemon.compiler(target), *windowsdaemon.flags(target), *flags, *folders]
+
+    def gcc(*words: str | Path) -> None:
+        done = subprocess.run([*compiler, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def compiled(source: Path) -> Path:
+        gcc("-c", source, "-o", objects / f"{source.stem}.o")
+        return objects / f"{source.stem}.o"
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(compiled, shared))
+        for name, sources in programs.items():
+            gcc("-static", *pool.map(compiled, sources), *parts, *libraries, *windowsdaemon.LIBRARIES,
+                "-o", wine.programs / f"{name}.exe")  # fmt: skip
 
 
 def _template(system: System) -> Path:
