@@ -5,9 +5,9 @@
 
 #include <windows.h>
 
-#include "check.h"
+#include "../unit/daemon/check.h"
 #include "folder_windows.h"
-#include "p9_client.h"
+#include "../unit/daemon/p9_client.h"
 
 #define ROOT	0
 #define RDONLY	0

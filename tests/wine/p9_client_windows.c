@@ -2,9 +2,9 @@
 /* A client of 9P for tests: the folder it works in, on Windows, and what lies beside it; see p9_client.h. */
 #include <windows.h>
 
-#include "check.h"
+#include "../unit/daemon/check.h"
 #include "folder_windows.h"
-#include "p9_client.h"
+#include "../unit/daemon/p9_client.h"
 
 /* How far the numbers of so many more handles go. Wine counts none; it takes the lowest that is free. */
 #define MORE	200
