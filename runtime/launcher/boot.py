@@ -255,9 +255,9 @@ def _come_up(
 ) -> TestHost:
     """A test host that answers. One that does not come up makes room for another: nothing of ours was in it yet.
 
-    An emulator loses one now and then, for good: a processor went on running an
-    instruction that another had long patched away. What was seen of it stays,
-    in logs whose names end in -1, and as a warning in the evidence.
+    An emulator loses one now and then (seen: one of four processors never got past
+    an instruction that was being patched while the host started). What is known
+    of it stays, in logs whose names end in -1, and as a warning in the evidence.
     """
     for number in range(1, HOST_TRIES + 1):
         plan.console.write_text(repeat_line(machine.name) + "\n")
