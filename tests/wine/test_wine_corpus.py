@@ -21,11 +21,9 @@ from wine_kit import FOLDER, Done, Wine
 
 from pipeline.paths import remove
 
-NO_FOLDERS = "host folders are not there on Windows yet"
 NO_DEVICE = "No such file or directory"  # in an emulated Windows without disks of its own
 # What --check says there in place of what it says on Linux.
 CHECKS = {
-    "desktop": [f'8: cofs30="D:\\": {NO_FOLDERS}', f'9: cofs31="C:\\Documents and Settings": {NO_FOLDERS}'],
     "dual-boot": [
         rf"7: cobd0=\Device\Harddisk0\Partition1,ro: {NO_DEVICE}",
         rf"5: hda6=\Device\Harddisk0\Partition6: {NO_DEVICE}",
@@ -36,7 +34,10 @@ CHECKS = {
 
 # The adapter of TAP-Windows that there is, for what --check says in addition of these lines.
 TAP = "TAP Linux"
-LOOKED_UP = {"redirections": (f'eth1: tuntap,"{TAP}",00:ff:e1:51:c2:02', f' ("{TAP}", driver tap0901)')}
+LOOKED_UP = {
+    "desktop": ("eth1: tuntap", f' (the first that is free: "{TAP}", driver tap0901)'),
+    "redirections": (f'eth1: tuntap,"{TAP}",00:ff:e1:51:c2:02', f' ("{TAP}", driver tap0901)'),
+}
 
 
 def daemon(wine: Wine, folder: Path, *words: str) -> Done:
@@ -52,7 +53,7 @@ def on_windows(wine: Wine, folder: Path, path: str) -> Path | None:
 
 
 def files_of(wine: Wine, name: str, folder: Path, made: list[Path]) -> None:
-    """The file, and every file that it names: a kernel, and disks of 3 MiB. `made`: what was not there before."""
+    """The file, and every file that it names: a kernel, disks of 3 MiB, folders. `made`: what was not there before."""
     shutil.copy(CORPUS / f"{name}.conf", folder)
     done = daemon(wine, folder, "--print-json", f"@{name}.conf")
     if done.returncode:
@@ -71,6 +72,10 @@ def files_of(wine: Wine, name: str, folder: Path, made: list[Path]) -> None:
         if file := on_windows(wine, folder, path):
             with place(file).open("wb") as new:
                 new.truncate(3 << 20)
+    for path in [one["path"] for one in said["folders"]]:
+        shared = on_windows(wine, folder, path)
+        assert shared
+        place(shared).mkdir(exist_ok=True)
 
 
 def said(wine: Wine, folder: Path, *words: str) -> str:
