@@ -255,8 +255,8 @@ def _come_up(
 ) -> TestHost:
     """A test host that answers. One that does not come up makes room for another: nothing of ours was in it yet.
 
-    An emulator loses one now and then (seen: one of four processors never got past
-    an instruction that was being patched while the host started). What is known
+    An emulator loses one now and then (seen once: a soft lockup of one of four
+    processors while the host started, and no host five minutes later). What is known
     of it stays, in logs whose names end in -1, and as a warning in the evidence.
     """
     for number in range(1, HOST_TRIES + 1):

@@ -105,20 +105,11 @@ void client_sweep(void)
 
 void client_begin(const struct folder_setting *setting)
 {
-	static const struct folder_setting same;
-	struct error error = { 0 };
 
 	CHECK(CreateDirectoryA("shared", NULL));
 	write_secret();
 	reached = reach();
-	client.folder = folder_open("shared", setting ? setting : &same, &error);
-	if (!client.folder)
-		fprintf(stderr, "%s\n", error.text);
-	CHECK(client.folder);
-	CHECK_EQUAL(client.folder->ops->enter(client.folder), 0);
-	client.server = p9_server_new(client.folder);
-	CHECK(client.server);
-	client.room = 64 << 10;
+	client_open(setting);
 }
 
 void client_end(void)

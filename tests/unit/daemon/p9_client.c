@@ -6,6 +6,21 @@
 
 struct p9_client client;
 
+void client_open(const struct folder_setting *setting)
+{
+	static const struct folder_setting same;
+	struct error error = { 0 };
+
+	client.folder = folder_open("shared", setting ? setting : &same, &error);
+	if (!client.folder)
+		fprintf(stderr, "%s\n", error.text);
+	CHECK(client.folder);
+	CHECK_EQUAL(client.folder->ops->enter(client.folder), 0);
+	client.server = p9_server_new(client.folder);
+	CHECK(client.server);
+	client.room = 64 << 10;
+}
+
 static void put_name(const char *name)
 {
 	p9_put_text(&client.out, name, strlen(name));

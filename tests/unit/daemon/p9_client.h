@@ -27,6 +27,8 @@ extern struct p9_client client;
 #define SECRET "outside-the-folder"
 void client_begin(const struct folder_setting *setting);
 void client_end(void);
+/* What client_begin() does wherever it runs: the folder that is there, and a server for it. */
+void client_open(const struct folder_setting *setting);
 /* Who this is, for the host. */
 u32 client_user(void), client_group(void);
 /* The folder as new: a directory "dir", and links of the host's that lead out of it. */

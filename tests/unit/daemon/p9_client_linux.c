@@ -24,8 +24,6 @@ u32 client_group(void)
 
 void client_begin(const struct folder_setting *setting)
 {
-	static const struct folder_setting same;
-	struct error error = { 0 };
 	int fd;
 
 	umask(077);	/* modes are the guest's, whatever the daemon's mask */
@@ -36,14 +34,7 @@ void client_begin(const struct folder_setting *setting)
 		close(fd);
 		CHECK(!lstat("secret", &secret));
 	}
-	client.folder = folder_open("shared", setting ? setting : &same, &error);
-	if (!client.folder)
-		fprintf(stderr, "%s\n", error.text);
-	CHECK(client.folder);
-	CHECK_EQUAL(client.folder->ops->enter(client.folder), 0);
-	client.server = p9_server_new(client.folder);
-	CHECK(client.server);
-	client.room = 64 << 10;
+	client_open(setting);
 }
 
 void client_end(void)
